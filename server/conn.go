@@ -1,0 +1,267 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"overstay/connlog"
+)
+
+const (
+	maxUserBytes = 256
+	// maxFailLines bounds what one connection can write into the log. The
+	// close line has the whole number.
+	maxFailLines = 100
+)
+
+// Conn is an admitted connection. It holds one thread of its service's pool
+// from admission until it is closed, by the protocol or by the server, and
+// writes its life into the connection log.
+//
+// It is a [net.Conn], and its methods may be called at the same time. It does
+// not offer io.ReaderFrom: a file goes out in pieces, each with its own
+// deadline.
+type Conn struct {
+	raw     net.Conn
+	service *service
+	id      uint64
+	peer    netip.AddrPort
+	source  netip.Prefix
+	opened  time.Time
+
+	bytesIn, bytesOut atomic.Int64
+	handled           sync.Once // the protocol is done with it
+
+	index int // in pool.open, -1 if not there; guarded by pool.mu
+
+	mu     sync.Mutex
+	event  connlog.Event // reused for each event, so that logging does not allocate
+	proven bool
+	fails  int
+	ended  bool
+	cause  connlog.End // of the last read or write, empty if it went well
+	clock  stageClock
+	limit  deadlines
+}
+
+func newConn(raw net.Conn, s *service, peer netip.AddrPort, source netip.Prefix, now time.Time) *Conn {
+	return &Conn{
+		raw:     raw,
+		service: s,
+		id:      s.server.lastConn.Add(1),
+		peer:    peer,
+		source:  source,
+		opened:  now,
+		index:   -1,
+		clock:   stageClock{since: now},
+	}
+}
+
+// Peer returns the client's address, unmapped and without a zone.
+func (c *Conn) Peer() netip.AddrPort { return c.peer }
+
+// ID returns the number of the connection, unique within the server's life.
+func (c *Conn) ID() uint64 { return c.id }
+
+// LocalAddr returns our end's address.
+func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
+
+// RemoteAddr returns the client's address as the listener gave it.
+func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
+
+// Read reads from the client, within the limits of the service.
+func (c *Conn) Read(b []byte) (int, error) {
+	c.armRead(time.Now())
+	n, err := c.raw.Read(b)
+	c.bytesIn.Add(int64(n))
+	c.note(err)
+	return n, err
+}
+
+// Write writes to the client, within the limits of the service.
+func (c *Conn) Write(b []byte) (int, error) {
+	c.armWrite(time.Now())
+	n, err := c.raw.Write(b)
+	c.bytesOut.Add(int64(n))
+	if err != nil {
+		c.note(err)
+	}
+	return n, err
+}
+
+// CloseWrite tells the client that nothing more follows. It does nothing
+// where the transport cannot.
+func (c *Conn) CloseWrite() error {
+	if w, ok := c.raw.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// Proven notes that the client did what only a real one does. Only the first
+// call counts. The user is as the client gave it, and may be empty.
+func (c *Conn) Proven(by connlog.By, user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || c.proven {
+		return
+	}
+	c.proven = true
+	c.service.pool.prove(c.source)
+	e := c.eventLocked(connlog.Proven)
+	e.By = by
+	e.User = clip(user)
+	c.service.server.log.Write(e)
+}
+
+// IsProven tells whether Proven was called.
+func (c *Conn) IsProven() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.proven
+}
+
+// Fail notes that the client failed at something, and returns how often it
+// did by now. The user is as the client gave it, and may be empty.
+func (c *Conn) Fail(what connlog.What, user string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return c.fails
+	}
+	c.fails++
+	if c.fails <= maxFailLines {
+		e := c.eventLocked(connlog.Fail)
+		e.What = what
+		e.User = clip(user)
+		c.service.server.log.Write(e)
+	}
+	return c.fails
+}
+
+// Close closes the connection and gives its thread back. The protocol must
+// call it; a second call does nothing.
+func (c *Conn) Close() error {
+	c.finish("")
+	err := c.raw.Close()
+	c.handled.Do(c.service.server.handlers.Done)
+	return err
+}
+
+// finish writes the close event, then gives the thread back: the other way
+// round, the log could show more threads held than there are. It reports
+// whether this was the first call. An empty end means: see what happened.
+func (c *Conn) finish(end connlog.End) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.ended = true
+	if end == "" {
+		end = c.causeLocked()
+	}
+	now := time.Now()
+	c.clock.stop(now)
+	e := c.eventLocked(connlog.Close)
+	e.Held = now.Sub(c.opened)
+	e.Stages = c.clock.spent
+	e.BytesIn, e.BytesOut = c.bytesIn.Load(), c.bytesOut.Load()
+	e.End = end
+	e.Proven = c.proven
+	e.Fails = c.fails
+	c.service.server.log.Write(e)
+	c.service.pool.give(c, c.proven)
+	return true
+}
+
+// abort cuts the line with a reset: whatever was still on its way to the
+// client is dropped, and the kernel keeps nothing. The protocol, which still
+// has the Conn, finds out at its next read or write.
+func (c *Conn) abort() {
+	if l, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0) // Only an optimization.
+	}
+	_ = c.raw.Close() // The peer may have been faster.
+}
+
+// open writes the open event.
+func (c *Conn) open(busy int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.eventLocked(connlog.Open)
+	e.ClientPort = c.peer.Port()
+	e.Busy = busy
+	e.Threads = c.service.pool.threads
+	c.service.server.log.Write(e)
+}
+
+func (c *Conn) eventLocked(kind connlog.Kind) *connlog.Event {
+	c.event = connlog.Event{
+		Kind:     kind,
+		Service:  c.service.Name,
+		Conn:     c.id,
+		ClientIP: c.peer.Addr(),
+	}
+	return &c.event
+}
+
+// causeLocked says how a connection ended that the protocol closed.
+func (c *Conn) causeLocked() connlog.End {
+	switch {
+	case c.cause != "":
+		return c.cause
+	case c.service.server.stopping():
+		return connlog.EndShutdown
+	}
+	return connlog.EndServer
+}
+
+// note remembers how the last read or write went.
+func (c *Conn) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.cause = ""
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		// We closed it ourselves, so it says nothing of the client.
+	case errors.Is(err, io.EOF):
+		c.cause = connlog.EndClient
+	case isTimeout(err):
+		if !c.limit.wokenUp(c.opened) {
+			c.cause = connlog.EndTimeout
+		}
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		c.cause = connlog.EndReset
+	default:
+		c.cause = connlog.EndError
+	}
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// clip shortens what a client sent to what the log takes.
+func clip(s string) string {
+	if len(s) <= maxUserBytes {
+		return s
+	}
+	s = s[:maxUserBytes]
+	for i := 0; i < utf8.UTFMax && len(s) > 0; i++ {
+		if r, n := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || n > 1 {
+			break
+		}
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"overstay/connlog"
+)
+
+// pool is a number of threads and who holds them. Services may share one.
+type pool struct {
+	name    string
+	threads int
+	busy    atomic.Int64 // changed under mu, read without
+
+	mu       sync.Mutex
+	unproven int
+	sources  map[netip.Prefix]tally // only sources that hold threads
+	open     []*Conn                // what a ban may end; a Conn knows its index
+}
+
+// tally is what one source holds in a pool.
+type tally struct{ total, unproven int }
+
+// sourceLimits are what one source may hold, 0 for any number.
+type sourceLimits struct{ total, unproven int }
+
+func newPool(name string, threads int) *pool {
+	return &pool{name: name, threads: threads, sources: make(map[netip.Prefix]tally)}
+}
+
+// take takes a thread for source. It returns why it did not, or "", and the
+// number of threads that are held now.
+func (p *pool) take(source netip.Prefix, limit sourceLimits) (busy int, refused connlog.Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	busy = int(p.busy.Load())
+	t := p.sources[source]
+	switch {
+	case limit.unproven > 0 && t.unproven >= limit.unproven,
+		limit.total > 0 && t.total >= limit.total:
+		return busy, connlog.RefuseSessions
+	case busy >= p.threads:
+		return busy, connlog.RefuseBusy
+	}
+	t.total++
+	t.unproven++
+	p.unproven++
+	p.sources[source] = t
+	p.busy.Store(int64(busy + 1))
+	return busy + 1, ""
+}
+
+// prove notes that one of the source's connections is proven.
+func (p *pool) prove(source netip.Prefix) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.sources[source]
+	t.unproven--
+	p.unproven--
+	p.sources[source] = t
+}
+
+// give gives the thread of c back.
+func (p *pool) give(c *Conn, proven bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.sources[c.source]
+	t.total--
+	if !proven {
+		t.unproven--
+		p.unproven--
+	}
+	if t.total == 0 {
+		delete(p.sources, c.source)
+	} else {
+		p.sources[c.source] = t
+	}
+	p.busy.Add(-1)
+	p.unregisterLocked(c)
+}
+
+// register makes c one of those that collect returns.
+func (p *pool) register(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.index = len(p.open)
+	p.open = append(p.open, c)
+}
+
+func (p *pool) unregisterLocked(c *Conn) {
+	if c.index < 0 {
+		return // It never was.
+	}
+	last := len(p.open) - 1
+	p.open[c.index] = p.open[last]
+	p.open[c.index].index = c.index
+	p.open[last] = nil
+	p.open = p.open[:last]
+	c.index = -1
+}
+
+// collect appends the open connections to dst. The lock is held for a copy of
+// pointers only, so the accept loop hardly notices.
+func (p *pool) collect(dst []*Conn) []*Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(dst, p.open...)
+}
+
+// counts returns the threads held, and how many of them by connections that
+// have proven nothing.
+func (p *pool) counts() (busy, unproven int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.busy.Load()), p.unproven
+}

@@ -1,0 +1,346 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"overstay/connlog"
+)
+
+// stragglers is how long Shutdown waits, after it has cut all connections,
+// for the protocols to notice.
+const stragglers = 5 * time.Second
+
+// The reasons of a stop event.
+const (
+	stopShutdown connlog.Reason = "shutdown"
+	stopError    connlog.Reason = "error"
+)
+
+// Server accepts connections for its services. Its methods may be called at
+// the same time.
+type Server struct {
+	options  Options
+	banned   Banned
+	log      Log
+	logger   *slog.Logger
+	services []*service
+	pools    []*pool
+	refusals *refusals
+	lastConn atomic.Uint64
+
+	tasks    sync.WaitGroup // accept loops, protocols, beat
+	handlers sync.WaitGroup // one for each Conn until its protocol closes it
+
+	recheck struct {
+		sync.Mutex
+		open, blocked []*Conn // reused
+	}
+
+	failed chan error    // a protocol or a listener ended by itself
+	stop   chan struct{} // closed when Shutdown begins
+	done   chan struct{} // closed when Shutdown has ended
+
+	mu      sync.Mutex
+	state   state
+	started time.Time
+	stopErr error
+}
+
+type state int
+
+const (
+	idle state = iota
+	listening
+	serving
+	stopped
+)
+
+// service is a Service with what belongs to it while it is served.
+type service struct {
+	Service
+	server   *Server
+	pool     *pool
+	limit    sourceLimits
+	listener net.Listener // set by Listen
+	door     *door
+	words    map[connlog.Reason][]byte
+	accepted atomic.Uint64
+	refused  refusedCounts
+}
+
+// New returns a server that does not listen yet.
+func New(o Options) (*Server, error) {
+	if len(o.Services) == 0 {
+		return nil, ErrNoService
+	}
+	o = o.withDefaults()
+	s := &Server{
+		options: o,
+		banned:  o.Banned,
+		log:     o.Log,
+		logger:  o.Logger,
+		failed:  make(chan error, 2*len(o.Services)),
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	s.refusals = newRefusals(o.Refusers, o.Log)
+	if err := s.addServices(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// addServices checks the services and gives each its pool.
+func (s *Server) addServices() error {
+	sizes, err := poolSizes(s.options.Services)
+	if err != nil {
+		return err
+	}
+	pools := make(map[string]*pool)
+	names := make(map[string]bool)
+	for _, o := range s.options.Services {
+		switch {
+		case o.Name == "":
+			return &ServiceError{Service: o.Name, Problem: "it has no name"}
+		case names[o.Name]:
+			return &ServiceError{Service: o.Name, Problem: "the name is used twice"}
+		case o.Protocol == nil:
+			return &ServiceError{Service: o.Name, Problem: "it has no protocol"}
+		}
+		names[o.Name] = true
+		o.Pool = poolName(o)
+		o.Threads = sizes[o.Pool]
+		o.Limits = o.Limits.withDefaults()
+		p := pools[o.Pool]
+		if p == nil {
+			p = newPool(o.Pool, o.Threads)
+			pools[o.Pool] = p
+			s.pools = append(s.pools, p)
+		}
+		s.services = append(s.services, &service{
+			Service: o,
+			server:  s,
+			pool:    p,
+			limit: sourceLimits{
+				total:    max(o.SessionsPerSource, 0),
+				unproven: setting(o.UnprovenPerSource, max(minUnprovenDefault, o.Threads/10)),
+			},
+			words: refusalWords(o.Protocol),
+		})
+	}
+	return nil
+}
+
+func poolName(o Service) string {
+	if o.Pool != "" {
+		return o.Pool
+	}
+	return o.Name
+}
+
+// poolSizes finds the size of each pool: services that share one must not
+// contradict each other.
+func poolSizes(services []Service) (map[string]int, error) {
+	sizes := make(map[string]int)
+	for _, o := range services {
+		name := poolName(o)
+		switch size := sizes[name]; {
+		case o.Threads < 0:
+			return nil, &ServiceError{o.Name, "its number of threads is negative"}
+		case o.Threads != 0 && size != 0 && o.Threads != size:
+			return nil, &ServiceError{o.Name, fmt.Sprintf("pool %q has %d threads, not %d", name, size, o.Threads)}
+		default:
+			sizes[name] = max(size, o.Threads)
+		}
+	}
+	for name, size := range sizes {
+		if size == 0 {
+			sizes[name] = defaultThreads
+		}
+	}
+	return sizes, nil
+}
+
+// Serve listens, if Listen was not called before, and serves until ctx ends;
+// then it shuts down as Shutdown does, within Options.Grace. It returns nil
+// after a shutdown in order, and ErrClosed if the server was shut down before.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case <-s.stop:
+		<-s.done
+		return nil
+	case failure = <-s.failed:
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Grace)
+	defer cancel()
+	reason := stopShutdown
+	if failure != nil {
+		reason = stopError
+	}
+	return errors.Join(failure, s.shutdown(grace, reason))
+}
+
+// start begins to serve what listens.
+func (s *Server) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != listening {
+		return ErrClosed
+	}
+	s.state = serving
+	s.started = time.Now()
+	s.logStart()
+	for _, svc := range s.services {
+		svc.door = newDoor(svc.listener.Addr(), svc.pool.threads)
+		s.tasks.Go(func() { s.report(svc, svc.Protocol.Serve(svc.door)) })
+		s.tasks.Go(func() {
+			s.report(svc, svc.acceptLoop())
+			svc.door.empty()
+		})
+	}
+	s.tasks.Go(s.beat)
+	return nil
+}
+
+// report passes on that a part of a service ended, which it should only do
+// when the server stops.
+func (s *Server) report(svc *service, err error) {
+	if s.stopping() {
+		return
+	}
+	if err == nil {
+		err = ErrClosed
+	}
+	s.failed <- fmt.Errorf("server: service %q ended: %w", svc.Name, err)
+}
+
+func (s *Server) stopping() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Shutdown stops accepting, lets sessions end until ctx does, cuts the others,
+// and waits for everything that was started. It returns ctx's error if
+// sessions had to be cut. A second call waits for the first.
+func (s *Server) Shutdown(ctx context.Context) error {
+	return s.shutdown(ctx, stopShutdown)
+}
+
+func (s *Server) shutdown(ctx context.Context, reason connlog.Reason) error {
+	s.mu.Lock()
+	before := s.state
+	s.state = stopped
+	s.mu.Unlock()
+	if before == stopped {
+		<-s.done
+		return s.stopErr
+	}
+	defer close(s.done)
+	close(s.stop)
+	for _, svc := range s.services {
+		if svc.listener != nil {
+			_ = svc.listener.Close() // Nothing is lost with it.
+		}
+	}
+	if before == serving {
+		s.stopErr = s.stopServing(ctx)
+		s.refusals.flush(time.Now(), true)
+		s.log.Write(&connlog.Event{Kind: connlog.Stop, Reason: reason})
+	}
+	return s.stopErr
+}
+
+// stopServing ends all sessions, in order until ctx ends, and everything else
+// that start began.
+func (s *Server) stopServing(ctx context.Context) error {
+	errs := make([]error, len(s.services))
+	var protocols sync.WaitGroup
+	for i, svc := range s.services {
+		svc.door.shut()
+		protocols.Go(func() { errs[i] = svc.Protocol.Shutdown(ctx) })
+	}
+	protocols.Wait()
+	if s.cut() == 0 {
+		errs = nil // What was left has ended by itself in the meantime.
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.tasks.Wait() // First, because the accept loops add to the others.
+		s.handlers.Wait()
+		s.refusals.wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return errors.Join(errs...)
+	case <-time.After(stragglers):
+		return errors.Join(append(errs, errors.New("server: a protocol does not end"))...)
+	}
+}
+
+// cut ends all open connections and returns how many there were.
+func (s *Server) cut() int {
+	var open []*Conn
+	for _, p := range s.pools {
+		open = p.collect(open)
+	}
+	return end(open, connlog.EndShutdown)
+}
+
+// Recheck ends the sessions whose source is banned by now, and returns how
+// many there were. Their threads are free when it returns. It is to be called
+// after each change of the list; a call that finds nothing costs one look into
+// the list for each open connection.
+func (s *Server) Recheck() int {
+	r := &s.recheck
+	r.Lock()
+	defer r.Unlock()
+	for _, p := range s.pools {
+		r.open = p.collect(r.open)
+	}
+	for _, c := range r.open {
+		if s.banned.Blocked(c.peer.Addr(), c.service.Name) {
+			r.blocked = append(r.blocked, c)
+		}
+	}
+	n := end(r.blocked, connlog.EndBanned)
+	clear(r.open)
+	clear(r.blocked)
+	r.open, r.blocked = r.open[:0], r.blocked[:0]
+	return n
+}
+
+// end ends connections, and returns how many of them had not ended already.
+// All threads are given back before the first line is cut, because that takes
+// the kernel longer.
+func end(conns []*Conn, how connlog.End) int {
+	n := 0
+	for _, c := range conns {
+		if c.finish(how) {
+			n++
+		}
+	}
+	for _, c := range conns {
+		c.abort()
+	}
+	return n
+}
