@@ -1,0 +1,177 @@
+package mailstore
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// Errors of a delivery.
+var (
+	// ErrFull means that there is no room for the message now.
+	ErrFull = errors.New("mailstore: no space left")
+	// ErrName means that a user's name is not valid.
+	ErrName = errors.New("mailstore: not a valid user name")
+	// ErrNobody means that a message has no recipient.
+	ErrNobody = errors.New("mailstore: no recipient")
+)
+
+// Store is a folder with one Maildir for each user. Its methods may be called
+// at the same time, also by several processes.
+type Store struct {
+	root string
+	host string
+	disk disk
+	last atomic.Uint64
+}
+
+// NewStore returns the store in the folder root, which need not exist yet.
+func NewStore(root string) *Store {
+	return &Store{root: root, host: hostPart(), disk: realDisk{}}
+}
+
+// Path returns the Maildir of a user.
+func (s *Store) Path(user string) string { return filepath.Join(s.root, user) }
+
+// Delivery is a message on its way. It is not for concurrent use. Exactly one
+// of Commit and Abort ends it; Abort may be called after Commit, and does
+// nothing then.
+type Delivery struct {
+	store  *Store
+	copies []*messageCopy
+	size   int64
+	ended  bool
+}
+
+// messageCopy is one user's copy of a message.
+type messageCopy struct {
+	dir  string // the Maildir
+	name string
+	file file // in tmp, nil once it is closed
+}
+
+// Begin starts the delivery of one message to users, none of them named twice.
+func (s *Store) Begin(users []string) (*Delivery, error) {
+	if len(users) == 0 {
+		return nil, ErrNobody
+	}
+	name := s.uniqueName()
+	d := &Delivery{store: s}
+	for _, user := range users {
+		if err := d.add(user, name); err != nil {
+			d.Abort()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func (d *Delivery) add(user, name string) error {
+	if !ValidName(user) {
+		return fmt.Errorf("%w: %q", ErrName, user)
+	}
+	dir := d.store.Path(user)
+	if err := d.store.makeMaildir(dir); err != nil {
+		return deliveryError("make the Maildir", err)
+	}
+	f, err := d.store.disk.Create(filepath.Join(dir, "tmp", name))
+	if err != nil {
+		return deliveryError("write", err)
+	}
+	d.copies = append(d.copies, &messageCopy{dir: dir, name: name, file: f})
+	return nil
+}
+
+// Write adds to the message. It implements io.Writer.
+func (d *Delivery) Write(b []byte) (int, error) {
+	for _, c := range d.copies {
+		if _, err := c.file.Write(b); err != nil {
+			return 0, deliveryError("write", err)
+		}
+	}
+	d.size += int64(len(b))
+	return len(b), nil
+}
+
+// Commit makes the message appear, for all users or, on an error, if it can
+// be helped for none. When it returns nil the message is safe on the disk.
+func (d *Delivery) Commit() error {
+	if d.ended {
+		return os.ErrClosed
+	}
+	defer d.Abort() // Takes away what is still in tmp.
+	for _, c := range d.copies {
+		if err := c.sync(); err != nil {
+			return deliveryError("sync", err)
+		}
+	}
+	for i, c := range d.copies {
+		if err := d.store.disk.Rename(c.tmp(), d.final(c)); err != nil {
+			d.takeBack(i)
+			return deliveryError("rename", err)
+		}
+	}
+	for _, c := range d.copies {
+		if err := d.store.disk.SyncDir(filepath.Join(c.dir, "new")); err != nil {
+			d.takeBack(len(d.copies))
+			return deliveryError("sync", err)
+		}
+	}
+	d.copies = nil
+	return nil
+}
+
+// takeBack removes the first n copies from the new folders: the client will be
+// told to try again, and nobody should get the message twice.
+func (d *Delivery) takeBack(n int) {
+	for _, c := range d.copies[:n] {
+		_ = d.store.disk.Remove(d.final(c)) // More cannot be done.
+	}
+}
+
+// Abort drops the message.
+func (d *Delivery) Abort() {
+	d.ended = true
+	for _, c := range d.copies {
+		if c.file != nil {
+			_ = c.file.Close() // It goes away.
+		}
+		_ = d.store.disk.Remove(c.tmp()) // What stays in tmp is not mail.
+	}
+	d.copies = nil
+}
+
+func (c *messageCopy) tmp() string { return filepath.Join(c.dir, "tmp", c.name) }
+
+// final returns where a copy ends up. The size in the name spares readers a
+// look at the file.
+func (d *Delivery) final(c *messageCopy) string {
+	return filepath.Join(c.dir, "new", fmt.Sprintf("%s,S=%d", c.name, d.size))
+}
+
+// sync makes the file last, and closes it.
+func (c *messageCopy) sync() error {
+	err := errors.Join(c.file.Sync(), c.file.Close())
+	c.file = nil
+	return err
+}
+
+// uniqueName returns a name that no other message has: the time, the process,
+// a number within it, and, because numbers of processes come again, a random
+// part.
+func (s *Store) uniqueName() string {
+	now := time.Now()
+	return fmt.Sprintf("%d.M%dP%dQ%dR%s.%s", now.Unix(), now.Nanosecond()/1000,
+		os.Getpid(), s.last.Add(1), rand.Text()[:8], s.host)
+}
+
+func deliveryError(doing string, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("%w: %s: %w", ErrFull, doing, err)
+	}
+	return fmt.Errorf("mailstore: %s: %w", doing, err)
+}
