@@ -1,0 +1,282 @@
+package detector
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+)
+
+// verdict is a compiled condition.
+type verdict func(*view) bool
+
+// compile checks the text of a condition and turns it into closures, which
+// answer without allocating. The language is the part of expr-lang that deals
+// in numbers and truth: literals, figures, + - * / ** and the comparisons,
+// and or not, a ? b : c, and abs, min and max. Durations are plain seconds.
+//
+// Errors show the line and the column.
+func compile(text string) (verdict, error) {
+	fs := figures()
+	program, err := expr.Compile(text,
+		expr.Env(vocabulary(fs)), expr.AsBool(), expr.Optimize(false),
+		expr.DisableAllBuiltins(),
+		expr.EnableBuiltin("abs"), expr.EnableBuiltin("min"), expr.EnableBuiltin("max"))
+	if err != nil {
+		return nil, err
+	}
+	c := compiler{figures: make(map[string]number, len(fs))}
+	for _, f := range fs {
+		c.figures[f.Name] = f.value
+	}
+	t, err := c.term(program.Node())
+	if err == nil && t.truth == nil {
+		err = fault(program.Node(), "not a condition")
+	}
+	if err != nil {
+		if located, ok := err.(*file.Error); ok {
+			return nil, located.Bind(program.Source())
+		}
+		return nil, err
+	}
+	return t.truth, nil
+}
+
+// fault is an error about one place of the text.
+func fault(n ast.Node, format string, args ...any) error {
+	return &file.Error{Location: n.Location(), Message: fmt.Sprintf(format, args...)}
+}
+
+// term is a translated part of a condition: one of the two is set.
+type term struct {
+	value number
+	truth verdict
+}
+
+type compiler struct {
+	figures map[string]number
+}
+
+// term translates a node of the checked syntax tree.
+func (c *compiler) term(n ast.Node) (term, error) {
+	switch n := n.(type) {
+	case *ast.IntegerNode:
+		return constant(float64(n.Value)), nil
+	case *ast.FloatNode:
+		return constant(n.Value), nil
+	case *ast.BoolNode:
+		b := n.Value
+		return term{truth: func(*view) bool { return b }}, nil
+	case *ast.IdentifierNode:
+		return c.figure(n, n.Value)
+	case *ast.MemberNode:
+		group, ok := n.Node.(*ast.IdentifierNode)
+		name, ok2 := n.Property.(*ast.StringNode)
+		if !ok || !ok2 {
+			return term{}, fault(n, "a figure is a name, or two with a dot between")
+		}
+		return c.figure(n, group.Value+"."+name.Value)
+	case *ast.UnaryNode:
+		return c.unary(n)
+	case *ast.BinaryNode:
+		return c.binary(n)
+	case *ast.BuiltinNode:
+		return c.builtin(n)
+	case *ast.ConditionalNode:
+		return c.choice(n)
+	default:
+		return term{}, fault(n, "conditions know only numbers, figures and comparisons")
+	}
+}
+
+func constant(f float64) term {
+	return term{value: func(*view) float64 { return f }}
+}
+
+func (c *compiler) figure(n ast.Node, name string) (term, error) {
+	f := c.figures[name]
+	if f == nil {
+		return term{}, fault(n, "%s is not a figure", name)
+	}
+	return term{value: f}, nil
+}
+
+func (c *compiler) number(n ast.Node) (number, error) {
+	t, err := c.term(n)
+	if err == nil && t.value == nil {
+		err = fault(n, "a number is needed here")
+	}
+	return t.value, err
+}
+
+func (c *compiler) truth(n ast.Node) (verdict, error) {
+	t, err := c.term(n)
+	if err == nil && t.truth == nil {
+		err = fault(n, "a comparison is needed here")
+	}
+	return t.truth, err
+}
+
+func (c *compiler) unary(n *ast.UnaryNode) (term, error) {
+	switch n.Operator {
+	case "!", "not":
+		x, err := c.truth(n.Node)
+		return term{truth: func(v *view) bool { return !x(v) }}, err
+	case "-":
+		x, err := c.number(n.Node)
+		return term{value: func(v *view) float64 { return -x(v) }}, err
+	case "+":
+		x, err := c.number(n.Node)
+		return term{value: x}, err
+	default:
+		return term{}, fault(n, "operator %s is not for conditions", n.Operator)
+	}
+}
+
+func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
+	left, err := c.term(n.Left)
+	if err != nil {
+		return term{}, err
+	}
+	right, err := c.term(n.Right)
+	if err != nil {
+		return term{}, err
+	}
+	var t term
+	var ok bool
+	switch {
+	case left.truth != nil && right.truth != nil:
+		t, ok = logic(n.Operator, left.truth, right.truth)
+	case left.value != nil && right.value != nil:
+		t, ok = comparison(n.Operator, left.value, right.value)
+		if !ok {
+			// The language reckons whole numbers with 64 bits, here they are
+			// floats too: that many threads nobody has.
+			t, ok = arithmetic(n.Operator, left.value, right.value)
+		}
+	}
+	if !ok {
+		return term{}, fault(n, "operator %s does not go between these", n.Operator)
+	}
+	return t, nil
+}
+
+func logic(op string, x, y verdict) (t term, ok bool) {
+	switch op {
+	case "&&", "and":
+		t.truth = func(v *view) bool { return x(v) && y(v) }
+	case "||", "or":
+		t.truth = func(v *view) bool { return x(v) || y(v) }
+	case "==":
+		t.truth = func(v *view) bool { return x(v) == y(v) }
+	case "!=":
+		t.truth = func(v *view) bool { return x(v) != y(v) }
+	default:
+		return t, false
+	}
+	return t, true
+}
+
+func comparison(op string, x, y number) (t term, ok bool) {
+	switch op {
+	case "<":
+		t.truth = func(v *view) bool { return x(v) < y(v) }
+	case "<=":
+		t.truth = func(v *view) bool { return x(v) <= y(v) }
+	case ">":
+		t.truth = func(v *view) bool { return x(v) > y(v) }
+	case ">=":
+		t.truth = func(v *view) bool { return x(v) >= y(v) }
+	case "==":
+		t.truth = func(v *view) bool { return x(v) == y(v) }
+	case "!=":
+		t.truth = func(v *view) bool { return x(v) != y(v) }
+	default:
+		return t, false
+	}
+	return t, true
+}
+
+func arithmetic(op string, x, y number) (t term, ok bool) {
+	switch op {
+	case "+":
+		t.value = func(v *view) float64 { return x(v) + y(v) }
+	case "-":
+		t.value = func(v *view) float64 { return x(v) - y(v) }
+	case "*":
+		t.value = func(v *view) float64 { return x(v) * y(v) }
+	case "/":
+		t.value = func(v *view) float64 { return x(v) / y(v) }
+	case "**", "^":
+		t.value = func(v *view) float64 { return math.Pow(x(v), y(v)) }
+	default:
+		return t, false
+	}
+	return t, true
+}
+
+func (c *compiler) builtin(n *ast.BuiltinNode) (term, error) {
+	if len(n.Arguments) == 0 {
+		return term{}, fault(n, "%s of nothing", n.Name)
+	}
+	result, err := c.number(n.Arguments[0])
+	if err != nil {
+		return term{}, err
+	}
+	if n.Name == "abs" {
+		return term{value: func(v *view) float64 { return math.Abs(result(v)) }}, nil
+	}
+	for _, arg := range n.Arguments[1:] {
+		y, err := c.number(arg)
+		if err != nil {
+			return term{}, err
+		}
+		x := result
+		switch n.Name {
+		case "min":
+			result = func(v *view) float64 { return lesser(x(v), y(v)) }
+		case "max":
+			result = func(v *view) float64 { return -lesser(-x(v), -y(v)) }
+		default:
+			return term{}, fault(n, "%s is not for conditions", n.Name)
+		}
+	}
+	return term{value: result}, nil
+}
+
+func (c *compiler) choice(n *ast.ConditionalNode) (term, error) {
+	cond, err := c.truth(n.Cond)
+	if err != nil {
+		return term{}, err
+	}
+	x, err := c.term(n.Exp1)
+	if err != nil {
+		return term{}, err
+	}
+	if x.truth != nil {
+		y, err := c.truth(n.Exp2)
+		return term{truth: func(v *view) bool {
+			if cond(v) {
+				return x.truth(v)
+			}
+			return y(v)
+		}}, err
+	}
+	y, err := c.number(n.Exp2)
+	return term{value: func(v *view) float64 {
+		if cond(v) {
+			return x.value(v)
+		}
+		return y(v)
+	}}, err
+}
+
+// lesser keeps x when the two cannot be compared, as the language does.
+func lesser(x, y float64) float64 {
+	if y < x {
+		return y
+	}
+	return x
+}

@@ -1,0 +1,64 @@
+// Package detector says who holds a server's threads, and whom to ban for it.
+//
+// It is a pure function of the connection log. There is no clock, no
+// goroutine, no input or output in it: the same lines give the same decisions,
+// to the byte, live, offline and when a log is read again.
+//
+//	d, err := detector.New(detector.Options{Policies: detector.DefaultPolicies()})
+//	for line := range log {
+//		for _, decision := range d.Observe(line) {
+//			...
+//		}
+//	}
+//
+// # Model
+//
+// A source is an address at the level of the options. What it does is kept for
+// each pool of threads apart: the threads it holds, averaged over 1, 5 and 15
+// minutes as the Unix load is, for all its connections and for the unproven
+// ones; the time it has held; how often it opens, fails, proves itself and is
+// refused. Sources that hold a thread are never forgotten; of the others,
+// Options.MaxSources are remembered.
+//
+// # Time
+//
+// Time is that of the log. A line first lets the whole seconds pass that lie
+// before it, and at each of them every source that holds a thread is looked
+// at; then it is taken in, and its own source is looked at. So a policy acts
+// at once where a line crosses its condition, and within a second where time
+// does. Seconds more than ten minutes after the last line are not looked at.
+//
+// A time that goes back is held; a clock that was set back by more than five
+// seconds goes on from where it was.
+//
+// # Conditions
+//
+// A policy's condition is written in the expr language, over the figures that
+// Figures lists, for one source in one pool:
+//
+//	unproven.load1 >= 0.1 * pool.threads && pool.busy >= 0.8 * pool.threads
+//
+// Figures are floating point numbers; times are in plain seconds and rates in
+// events per minute. What the language has beyond numbers, comparisons, and,
+// or, not, a ? b : c, abs, min and max is an error when the policy is read.
+//
+// # Decisions
+//
+// A policy decides once about a source until its condition has been false
+// again. While a decision about a source stands, there is no further one that
+// is as weak or weaker, by any policy; a ban may follow a suggestion. When too
+// many bans fall into one minute, the further ones become suggestions.
+//
+// # Files and restarts
+//
+// Lines seen already are ignored, so readers may overlap. A file that
+// continues an earlier one names at its head what is open: known connections
+// are left alone, unknown ones are taken over with what they have held, and
+// what is missing is closed.
+//
+// # Absent on purpose
+//
+// The allow list, and everything else about what becomes of a decision, is
+// the business of the list of bans. User names are in no evidence: they are
+// text from strangers.
+package detector

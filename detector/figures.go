@@ -1,0 +1,165 @@
+package detector
+
+import (
+	"strings"
+
+	"github.com/expr-lang/expr/types"
+)
+
+// Figure is something a condition can ask for.
+type Figure struct {
+	Name    string // as it is written in a condition
+	Unit    string
+	Meaning string
+}
+
+// view is what a condition looks at: a source in a pool, both run up to now.
+type view struct {
+	now int64
+	s   *source
+	p   *pool
+}
+
+// since is the age in seconds of what happened at t.
+func (v *view) since(t int64) float64 { return float64(v.now-t) / micros }
+
+func (v *view) open() int {
+	if v.s.hold == nil {
+		return 0
+	}
+	return v.s.hold.open
+}
+
+func (v *view) unproven() int {
+	if v.s.hold == nil {
+		return 0
+	}
+	return v.s.hold.openUnproven
+}
+
+func (v *view) oldest() float64 {
+	if v.s.hold == nil {
+		return 0
+	}
+	return v.since(v.s.hold.oldest())
+}
+
+func (v *view) oldestUnproven() float64 {
+	if v.unproven() == 0 {
+		return 0
+	}
+	return v.since(v.s.hold.unproven.first.opened)
+}
+
+func (v *view) meanAge() float64 {
+	n := v.unproven()
+	if n == 0 {
+		return 0
+	}
+	return float64(int64(n)*v.now-v.s.hold.unprovenSum) / micros / float64(n)
+}
+
+// number is a part of a compiled condition, and the way to a figure.
+type number func(*view) float64
+
+type figure struct {
+	Figure
+	value number
+}
+
+// figures is the table of all figures: conditions are checked and compiled
+// against it, and the documentation is printed from it.
+func figures() []figure {
+	return []figure{
+		{Figure{"open", "connections", "threads of the pool the source holds now"},
+			func(v *view) float64 { return float64(v.open()) }},
+		{Figure{"load1", "threads", "average of the threads it held, over 1 minute"},
+			func(v *view) float64 { return v.s.all.m1 }},
+		{Figure{"load5", "threads", "the same over 5 minutes"},
+			func(v *view) float64 { return v.s.all.m5 }},
+		{Figure{"load15", "threads", "the same over 15 minutes"},
+			func(v *view) float64 { return v.s.all.m15 }},
+		{Figure{"thread_seconds", "seconds", "thread time it has held in all"},
+			func(v *view) float64 { return v.s.all.seconds }},
+		{Figure{"oldest", "seconds", "age of its oldest open connection, 0 if none"},
+			(*view).oldest},
+		{Figure{"opens", "per minute", "connections it opened"},
+			func(v *view) float64 { return v.s.rates.opens }},
+		{Figure{"fails", "per minute", "failures of any kind: login, command, recipient, tls, virus"},
+			func(v *view) float64 { return v.s.rates.fails }},
+		{Figure{"logins_failed", "per minute", "failed logins"},
+			func(v *view) float64 { return v.s.rates.logins }},
+		{Figure{"logins_failed15", "per minute", "failed logins, averaged over 15 minutes"},
+			func(v *view) float64 { return v.s.rates.logins15 }},
+		{Figure{"refused", "per minute", "its connections turned away as busy or over the session limit, not those turned away as banned"},
+			func(v *view) float64 { return v.s.rates.refused }},
+		{Figure{"proven", "per minute", "its connections that proved themselves"},
+			func(v *view) float64 { return v.s.rates.proven }},
+		{Figure{"proven15", "per minute", "the same, averaged over 15 minutes"},
+			func(v *view) float64 { return v.s.rates.proven15 }},
+		{Figure{"short", "per minute", "its connections that ended unproven within a second"},
+			func(v *view) float64 { return v.s.rates.short }},
+
+		{Figure{"unproven.open", "connections", "threads it holds now with unproven connections"},
+			func(v *view) float64 { return float64(v.unproven()) }},
+		{Figure{"unproven.load1", "threads", "average of the threads it held with unproven connections, over 1 minute"},
+			func(v *view) float64 { return v.s.unpr.m1 }},
+		{Figure{"unproven.load5", "threads", "the same over 5 minutes"},
+			func(v *view) float64 { return v.s.unpr.m5 }},
+		{Figure{"unproven.load15", "threads", "the same over 15 minutes"},
+			func(v *view) float64 { return v.s.unpr.m15 }},
+		{Figure{"unproven.thread_seconds", "seconds", "thread time it has held unproven in all"},
+			func(v *view) float64 { return v.s.unpr.seconds }},
+		{Figure{"unproven.oldest", "seconds", "age of its oldest open unproven connection, 0 if none"},
+			(*view).oldestUnproven},
+		{Figure{"unproven.mean_age", "seconds", "mean age of its open unproven connections, 0 if none"},
+			(*view).meanAge},
+
+		{Figure{"pool.threads", "threads", "size of the pool; infinite while the log has not told"},
+			func(v *view) float64 { return v.p.size() }},
+		{Figure{"pool.busy", "threads", "threads of the pool held now, by anybody"},
+			func(v *view) float64 { return float64(v.p.busy()) }},
+		{Figure{"pool.unproven", "connections", "open unproven connections in the pool"},
+			func(v *view) float64 { return float64(v.p.unproven) }},
+		{Figure{"pool.sources", "sources", "sources that hold a thread of the pool"},
+			func(v *view) float64 { return float64(v.p.sources) }},
+		{Figure{"pool.load1", "threads", "average of the pool's threads held, over 1 minute"},
+			func(v *view) float64 { return v.p.load.m1 }},
+		{Figure{"pool.load5", "threads", "the same over 5 minutes"},
+			func(v *view) float64 { return v.p.load.m5 }},
+		{Figure{"pool.load15", "threads", "the same over 15 minutes"},
+			func(v *view) float64 { return v.p.load.m15 }},
+		{Figure{"pool.refused", "per minute", "connections turned away because the pool was full"},
+			func(v *view) float64 { return v.p.refused }},
+	}
+}
+
+// Figures returns all figures a condition can use, in the order of the
+// documentation. Rates are averages over one minute unless the name says
+// otherwise: a steady r events a minute read r, and one event alone reads 1
+// and fades by half in 42 seconds.
+func Figures() []Figure {
+	var out []Figure
+	for _, f := range figures() {
+		out = append(out, f.Figure)
+	}
+	return out
+}
+
+// vocabulary is the table as the expression checker wants it: every figure is
+// a float, grouped by the word before the dot, and nothing else is known.
+func vocabulary(fs []figure) types.Map {
+	top := types.Map{}
+	for _, f := range fs {
+		group, name, grouped := strings.Cut(f.Name, ".")
+		if !grouped {
+			top[f.Name] = types.Float64
+			continue
+		}
+		if top[group] == nil {
+			top[group] = types.Map{}
+		}
+		top[group].(types.Map)[name] = types.Float64
+	}
+	return top
+}

@@ -1,0 +1,176 @@
+package detector
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Rank is a source's place among those that hold threads, over all pools.
+type Rank struct {
+	Source        netip.Prefix
+	Conns         int // threads it holds now
+	Unproven      int // of these, with unproven connections
+	Load1         float64
+	Load5         float64
+	Load15        float64
+	UnprovenLoad1 float64
+	Oldest        time.Duration // age of its oldest open connection
+	Share         float64       // of the pool it holds the largest part of
+	Refused       float64       // per minute
+	Fails         float64       // per minute
+	ThreadSeconds float64
+}
+
+// standing is a source as it stands at the time of a ranking.
+type standing struct {
+	key   key
+	load1 float64
+	s     *source
+}
+
+// Ranking returns the n sources that hold the most threads: by load1, then by
+// the connections open now, then by address. It looks and changes nothing, so
+// it can be asked for at any time without a trace in later decisions.
+func (d *Detector) Ranking(n int) []Rank {
+	if n <= 0 {
+		return nil
+	}
+	all := d.standings()
+	if len(d.pools.all) > 1 {
+		all = sumByAddress(all)
+	}
+	all = heaviest(all, n)
+	ranks := make([]Rank, 0, len(all))
+	for _, st := range all {
+		ranks = append(ranks, d.rank(st))
+	}
+	return ranks
+}
+
+// asOf is the time a report is about.
+func (d *Detector) asOf() int64 { return max(d.now, d.advanced) }
+
+// standings lists every source with its load1 at this moment.
+func (d *Detector) standings() []standing {
+	now := d.asOf()
+	all := make([]standing, 0, len(d.table.holders)+d.table.resting.Len())
+	add := func(s *source) {
+		c := *s
+		c.advance(now)
+		all = append(all, standing{key: s.key, load1: c.all.m1, s: s})
+	}
+	for _, s := range d.table.holders {
+		add(s)
+	}
+	for _, s := range d.table.resting.Values() {
+		if s.hold == nil {
+			add(s)
+		}
+	}
+	return all
+}
+
+// sumByAddress adds up what one address holds in several pools; the sum
+// stands under its first one.
+func sumByAddress(all []standing) []standing {
+	slices.SortFunc(all, func(a, b standing) int { return a.key.compare(b.key) })
+	out := all[:0]
+	for _, st := range all {
+		if n := len(out); n > 0 && out[n-1].key.addr == st.key.addr {
+			out[n-1].load1 += st.load1
+			continue
+		}
+		out = append(out, st)
+	}
+	return out
+}
+
+// heaviest returns the first n of the order, in order. Of the many that are
+// left of a long day, only those that can be among them are sorted.
+func heaviest(all []standing, n int) []standing {
+	byLoad := func(a, b standing) int {
+		switch {
+		case a.load1 > b.load1:
+			return -1
+		case a.load1 < b.load1:
+			return 1
+		}
+		if c := b.s.conns() - a.s.conns(); c != 0 {
+			return c
+		}
+		return a.key.compare(b.key)
+	}
+	best := make([]standing, 0, 2*min(n, len(all)))
+	for _, st := range all {
+		if len(best) == 2*n {
+			slices.SortFunc(best, byLoad)
+			best = best[:n]
+		}
+		if len(best) < n || byLoad(st, best[n-1]) < 0 || len(best) > n {
+			best = append(best, st)
+		}
+	}
+	slices.SortFunc(best, byLoad)
+	return best[:min(n, len(best))]
+}
+
+func (s *source) conns() int {
+	if s.hold == nil {
+		return 0
+	}
+	return s.hold.open
+}
+
+// rank adds up what the address holds in all pools.
+func (d *Detector) rank(st standing) Rank {
+	now := d.asOf()
+	r := Rank{Source: d.level.Source(st.key.address())}
+	for _, p := range d.pools.all {
+		s := d.table.peek(key{addr: st.key.addr, pool: p.id})
+		if s == nil {
+			continue
+		}
+		c := *s
+		c.advance(now)
+		v := view{now: now, s: &c, p: p}
+		r.Conns += v.open()
+		r.Unproven += v.unproven()
+		r.Load1 += c.all.m1
+		r.Load5 += c.all.m5
+		r.Load15 += c.all.m15
+		r.UnprovenLoad1 += c.unpr.m1
+		r.Oldest = max(r.Oldest, time.Duration(v.oldest()*float64(time.Second)))
+		r.Share = max(r.Share, p.share(v.open()))
+		r.Refused += c.rates.refused
+		r.Fails += c.rates.fails
+		r.ThreadSeconds += c.all.seconds
+	}
+	return r
+}
+
+// peek returns a source as it was left, and does not count as a visit.
+func (t *table) peek(k key) *source {
+	if s := t.pinned[k]; s != nil {
+		return s
+	}
+	s, _ := t.resting.Peek(k)
+	return s
+}
+
+// Pools returns what is known of each pool, in the order the log named them.
+func (d *Detector) Pools() []PoolState {
+	now := d.asOf()
+	var out []PoolState
+	for _, p := range d.pools.all {
+		c := *p
+		c.advance(now)
+		out = append(out, PoolState{
+			Name: c.name, Threads: c.threads, Busy: c.busy(),
+			Unproven: c.unproven, Sources: c.sources,
+			Load1: c.load.m1, Load5: c.load.m5, Load15: c.load.m15,
+			Refused: c.refused, At: d.logTime(now),
+		})
+	}
+	return out
+}

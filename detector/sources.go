@@ -1,0 +1,150 @@
+package detector
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// key names a source in a pool. IPv4 is kept in its mapped form: a log never
+// has mapped addresses, so the two cannot meet.
+type key struct {
+	addr [16]byte
+	pool uint16
+}
+
+// source is what is known of one source in one pool. There may be a hundred
+// thousand of them, so everything that only a holder needs is behind hold.
+type source struct {
+	key   key
+	first uint32 // Unix seconds when it was first seen
+	at    int64  // microseconds up to which all figures are run
+	all   load
+	unpr  load // of unproven connections
+	rates rates
+	hold  *holding // nil: it holds no thread
+	watch *watch   // nil: no condition holds for it
+}
+
+// advance runs the figures up to now.
+func (s *source) advance(now int64) {
+	if now == s.at {
+		return
+	}
+	d := decayOver(now - s.at)
+	var open, unproven int
+	if s.hold != nil {
+		open, unproven = s.hold.open, s.hold.openUnproven
+	}
+	s.all.run(open, d)
+	s.unpr.run(unproven, d)
+	s.rates.fade(d)
+	s.at = now
+}
+
+// addr is the source's first address.
+func (k key) address() netip.Addr {
+	return netip.AddrFrom16(k.addr).Unmap()
+}
+
+// table holds the sources. Those that hold threads are pinned: they are exact
+// and never dropped, and there are no more of them than connections. The
+// others live in a 2Q cache, which a sweep of one-time addresses passes
+// through without flushing those that come again and again.
+//
+// A source that takes a thread stays in the cache as well, so that its return
+// counts as a second visit there; it is put back when it gives the last
+// thread back, for it may have been dropped in the meantime.
+type table struct {
+	pinned  map[key]*source
+	holders []*source // the same, in an order that depends on the log only
+	resting *lru.TwoQueueCache[key, *source]
+	spare   []*holding // to be used again
+}
+
+// recentShare and ghostShare divide the cache: the part for sources seen
+// once, and the number of names remembered after they were dropped from it.
+const (
+	recentShare = 0.25
+	ghostShare  = 0.25
+)
+
+func newTable(size int) (*table, error) {
+	resting, err := lru.New2QParams[key, *source](size, recentShare, ghostShare)
+	if err != nil {
+		return nil, err
+	}
+	return &table{pinned: make(map[key]*source), resting: resting}, nil
+}
+
+// find returns the source, run up to now, or nil.
+func (t *table) find(k key, now int64) *source {
+	s := t.pinned[k]
+	if s == nil {
+		s, _ = t.resting.Get(k)
+	}
+	if s != nil {
+		s.advance(now)
+	}
+	return s
+}
+
+// visit returns the source, run up to now, which may be a new one that is in
+// no table yet: the caller pins it, or lets it rest.
+func (t *table) visit(k key, now int64) (s *source, fresh bool) {
+	if s := t.find(k, now); s != nil {
+		return s, false
+	}
+	return &source{key: k, at: now, first: unixSeconds(now)}, true
+}
+
+// rest puts a source that holds nothing into the cache.
+func (t *table) rest(s *source) { t.resting.Add(s.key, s) }
+
+// pin makes s a holder.
+func (t *table) pin(s *source) {
+	if n := len(t.spare); n > 0 {
+		s.hold, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		s.hold = new(holding)
+	}
+	s.hold.place = len(t.holders)
+	t.holders = append(t.holders, s)
+	t.pinned[s.key] = s
+}
+
+// unpin lets go of a holder that holds nothing any more.
+func (t *table) unpin(s *source) {
+	end := len(t.holders) - 1
+	moved := t.holders[end]
+	t.holders[s.hold.place] = moved
+	moved.hold.place = s.hold.place
+	t.holders[end] = nil
+	t.holders = t.holders[:end]
+
+	*s.hold = holding{}
+	t.spare = append(t.spare, s.hold)
+	s.hold = nil
+	delete(t.pinned, s.key)
+	t.rest(s)
+}
+
+// compare orders keys by address, then by pool.
+func (k key) compare(o key) int {
+	for i := 0; i < 16; i += 8 {
+		a, b := binary.BigEndian.Uint64(k.addr[i:]), binary.BigEndian.Uint64(o.addr[i:])
+		if a != b {
+			if a < b {
+				return -1
+			}
+			return 1
+		}
+	}
+	return int(k.pool) - int(o.pool)
+}
+
+// unixSeconds is a time in microseconds as seconds that fit 32 bits.
+func unixSeconds(us int64) uint32 {
+	return uint32(min(max(us/micros, 0), 1<<32-1))
+}
