@@ -15,7 +15,7 @@
 // There are two ways to read. A [Reader] goes through a finished file, plain
 // or compressed, once:
 //
-//	r, err := connlog.Open("connections-20261123T142148.123456Z.log.zst")
+//	r, err := connlog.OpenReader("connections-20261123T142148.123456Z.log.zst")
 //	for e, err := range r.Events() { ... }
 //
 // [Follow] turns one path into one endless source of lines, across rotation,
