@@ -33,7 +33,7 @@ func (c *liveClient) run(ctx context.Context) {
 		began := time.Now()
 		c.tally.began()
 		o := c.attempt(ctx)
-		if ctx.Err() != nil && o != Done {
+		if o != Done && over(ctx) {
 			return // what the end of the run did to it is not its outcome
 		}
 		took := time.Since(began)
@@ -45,6 +45,13 @@ func (c *liveClient) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// over says whether the run is, also in the moment when a dial has noticed the
+// deadline and the context has not.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // attempt does once what the group does.

@@ -8,7 +8,7 @@ import (
 // histogram counts durations in buckets a sixteenth of their size wide, so it
 // takes a fixed amount of memory however long a run is.
 type histogram struct {
-	counts [64 * 16]uint64
+	counts [60 * 16]uint64 // as far as a Duration goes
 	total  uint64
 	max    time.Duration
 }

@@ -34,7 +34,7 @@ func (c *liveClient) hold(ctx context.Context, conn net.Conn) Outcome {
 		h.count()
 	}
 	o := h.stay()
-	if h.held && ctx.Err() == nil {
+	if h.held && !over(ctx) {
 		c.tally.hold(-1)
 	}
 	return o

@@ -32,7 +32,7 @@ func underAttack(seed uint64) *Simulation {
 }
 
 func TestSimulationKeepsTheBooks(t *testing.T) {
-	for range 5 {
+	for range 3 {
 		seed := rand.Uint64()
 		s := BusyServer(seed, 200)
 		s.Length = 40 * time.Second
