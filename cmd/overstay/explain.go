@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"overstay/banlist"
+	"overstay/connlog"
+	"overstay/internal/app"
+	"overstay/server"
+)
+
+// explain says what went wrong and, where there is something to be done, what.
+func explain(err error) (what, hint string) {
+	what = err.Error()
+	var usage *usageError
+	var config *app.ConfigError
+	var listen *server.ListenError
+	var noList *noListError
+	var noSuggestion *noSuggestionError
+	var inside *banlist.InsideError
+	var lines *linesError
+	switch {
+	case errors.As(err, &usage):
+		hint = "Usage: " + usage.command + " --help"
+	case errors.As(err, &config):
+		hint = "All settings with their defaults: overstay config example"
+	case errors.As(err, &listen):
+		hint = listenHint(listen)
+	case errors.As(err, &noList):
+		hint = "Name the folder with --state, or the configuration with --config. serve, ban and allow begin a list."
+	case errors.As(err, &noSuggestion):
+		hint = "Those that wait: overstay review list"
+	case errors.As(err, &inside):
+		what = "it is banned as part of " + sourceText(inside.Net.Prefix)
+		hint = "Lift the net with overstay unban " + sourceText(inside.Net.Prefix) + ", or let this one through with overstay allow " + sourceText(inside.Prefix)
+	case errors.As(err, &lines):
+		hint = "Mend the lines, or leave them out with --skip."
+	default:
+		hint = causeHint(err)
+	}
+	return what, hint
+}
+
+// causeHint finds the way out of an error by its cause.
+func causeHint(err error) string {
+	switch {
+	case errors.Is(err, banlist.ErrDamaged):
+		return "End all overstay processes, move the file and its -wal and -shm away, start again. " +
+			"What can be saved of it: sqlite3 FILE .recover. The log still bans whom it shows."
+	case errors.Is(err, banlist.ErrNewer):
+		return "Use the newer version of overstay that made it, or another --state folder."
+	case errors.Is(err, banlist.ErrBusy):
+		return "Another process holds the list. Try again."
+	case errors.Is(err, banlist.ErrAllowed):
+		return "Take it off the allow list first: overstay allow --remove"
+	case errors.Is(err, banlist.ErrTooWide):
+		return "If you mean it: --force"
+	case errors.Is(err, banlist.ErrNotFound):
+		return "What is on the list: overstay bans --all"
+	case errors.Is(err, connlog.ErrInUse):
+		return "Another overstay serve uses this folder. End it, or name another folder with --state."
+	case errors.Is(err, banlist.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
+		return "The disk is full. Make room; nothing that was acknowledged is lost."
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return "Give this user the right to write there, or name another folder with --state."
+	case errors.Is(err, syscall.ENOTDIR):
+		return "A part of the path is a file, not a folder. Name another folder with --state."
+	}
+	return ""
+}
+
+func listenHint(err *server.ListenError) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "Another program listens there. End it, or set another port for the service " + err.Service + " (overstay config example > FILE, then serve --config FILE)."
+	case errors.Is(err, syscall.EACCES):
+		return "Ports below 1024 need a privilege: CAP_NET_BIND_SERVICE, or a port above."
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "This machine does not have that address."
+	case strings.Contains(err.Error(), "no such host"):
+		return "The host name does not resolve."
+	}
+	return ""
+}

@@ -1,0 +1,72 @@
+package main
+
+// The long texts of the commands. Each says which exit codes it has beyond
+// 0 done, 1 failed, 2 wrong usage or configuration.
+
+const rootHelp = `overstay runs a server with bounded threads, writes down every connection,
+ranks source addresses by the threads they hold, and bans those that hold them
+against others. A ban ends the sessions of its source: their threads are free.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 found something
+(check: the address is banned).`
+
+const serveHelp = `Runs the services of the configuration, the connection log, the detector and the
+banned-host list in one process. Without a configuration file it serves smtp and
+www on unprivileged ports of the loopback address, and keeps everything in
+./overstay-data.
+
+Ends in order at SIGTERM or Ctrl-C: open sessions have ten seconds to finish.`
+
+const detectHelp = `Follows a connection log that a server writes, and puts suggestions and bans on
+the shared list that the server asks. Beside overstay serve --no-detector it
+needs no arguments. What the log already holds is read first, so a detector that
+was down has missed nothing.`
+
+const banHelp = `Bans addresses and prefixes. Sessions that are open are ended at once, in every
+process that serves with this list. Without --for a ban lasts until unban. An
+address on the allow list cannot be banned.`
+
+const unbanHelp = `Ends bans before their time, by address, prefix or id. An address that is banned
+as part of a net cannot be lifted alone: allow it.`
+
+const allowHelp = `Puts addresses and prefixes on the allow list, which wins over every ban. Bans
+inside an allowed prefix are lifted at once, suggestions rejected. Without
+arguments, prints the allow list.`
+
+const checkHelp = `Says whether an address is banned now, by which entry, and until when.
+
+Exit codes: 0 not banned, 3 banned.`
+
+const reviewHelp = `Suggestions are bans that wait for a person: the detector makes them where a
+policy says suggest, where serve or detect run with --suggest, and where too
+many bans fall into one minute.`
+
+const topHelp = `Ranks the sources in a connection log by the threads they hold, and redraws the
+ranking as the log grows. Into a pipe, or with --once, prints one table.
+
+  CONNS     threads held now            OLDEST   age of the oldest of them
+  LOAD1..15 threads held, averaged      SHARE    of the pool's threads
+            over 1, 5, 15 minutes       REFUSED  refusals a minute
+  UNPROVEN  of CONNS, those that have   FAILS    failures a minute
+            done nothing yet that a
+            real client does`
+
+const configCheckHelp = `Reads a configuration file and says what is wrong with it: where, and what.
+
+Exit codes: 0 it can be used, 2 it cannot.`
+
+const importHelp = `Reads bans from a file, or from standard input with -.
+
+Text has one entry a line, its reason after a #. An entry is an address or a
+prefix, or one of the forms that old mail servers use: 192.0.2.*, 192.0.2.1-9.
+A leading ! makes an exception, which goes onto the allow list. JSON is what
+overstay export --json writes. If a line cannot be understood nothing is taken,
+unless --skip is given.`
+
+const exportHelp = `Writes the bans in force and the allow list as text, one entry a line with its
+reason, or as JSON with --json: the whole list with its evidence.`
+
+const demoHelp = `Starts a server on loopback with 100 threads, lets ordinary clients and an office
+behind one address use it, and then an attack that holds its threads, once
+without a policy and once with the default ones. Nothing leaves this machine,
+and nothing stays on it.`

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"overstay/banlist"
+	"overstay/detector"
+	"overstay/internal/app"
+)
+
+// Everything that the commands say about bans, suggestions and rankings.
+
+func (u *ui) newList(path string) {
+	u.say("New list: %s", path)
+}
+
+// changed says what became of entries.
+func (u *ui) changed(done string, bans []banlist.Ban) error {
+	if u.json {
+		return u.printJSON(orEmpty(bans))
+	}
+	for i := range bans {
+		b := &bans[i]
+		switch done {
+		case "banned":
+			u.print("banned    %s  %s  (%s)", sourceText(b.Prefix), ends(b), servicesText(b))
+		default:
+			u.print("%-9s %s", done, sourceText(b.Prefix))
+		}
+	}
+	if len(bans) == 0 {
+		u.say("Nothing to do.")
+	}
+	return nil
+}
+
+func (u *ui) bans(bans []banlist.Ban) error {
+	if u.json {
+		return u.printJSON(orEmpty(bans))
+	}
+	if len(bans) == 0 {
+		u.say("No bans.")
+		return nil
+	}
+	rows := make([][]string, 0, len(bans))
+	for i := range bans {
+		b := &bans[i]
+		rows = append(rows, []string{
+			sourceText(b.Prefix), string(b.State), ends(b), servicesText(b), b.Origin, b.Reason, b.ID,
+		})
+	}
+	u.table([]string{"SOURCE", "STATE", "ENDS", "SERVICES", "BY", "REASON", "ID"}, rows)
+	return nil
+}
+
+func (u *ui) suggestions(bans []banlist.Ban) error {
+	if u.json {
+		return u.printJSON(orEmpty(bans))
+	}
+	if len(bans) == 0 {
+		u.say("No suggestion waits.")
+		return nil
+	}
+	for i := range bans {
+		b := &bans[i]
+		u.print("%s  %s", sourceText(b.Prefix), b.ID)
+		e, ok := evidenceOf(b)
+		if !ok {
+			u.print("  %s", cmp.Or(b.Reason, "no evidence was kept"))
+			continue
+		}
+		u.print("  %s", clean(headline(e)))
+		u.print("  ban for %s by policy %s; drops out %s", lengthText(b.Duration), clean(e.Policy), whenText(b.Expires))
+	}
+	u.say("Approve or reject: overstay review approve|reject ID|ADDRESS|all. More: overstay review show ADDRESS")
+	return nil
+}
+
+func (u *ui) evidence(bans []banlist.Ban) error {
+	if u.json {
+		return u.printJSON(orEmpty(bans))
+	}
+	for i := range bans {
+		if i > 0 {
+			u.print("")
+		}
+		u.oneEvidence(&bans[i])
+	}
+	return nil
+}
+
+// oneEvidence tells all that is known of one entry.
+func (u *ui) oneEvidence(b *banlist.Ban) {
+	u.fields(
+		[2]string{"source", sourceText(b.Prefix)},
+		[2]string{"id", b.ID},
+		[2]string{"state", string(b.State)},
+		[2]string{"decided", whenText(b.Decided)},
+		[2]string{"by", b.Origin},
+		[2]string{"reason", b.Reason},
+		[2]string{"services", servicesText(b)},
+		[2]string{"length", lengthText(b.Duration)},
+	)
+	e, ok := evidenceOf(b)
+	if !ok {
+		u.print("No evidence was kept.")
+		return
+	}
+	for _, line := range evidenceWords(e) {
+		u.print("  %s", clean(line))
+	}
+}
+
+// evidenceOf reads the evidence of a detector's decision.
+func evidenceOf(b *banlist.Ban) (e detector.Evidence, ok bool) {
+	if len(b.Evidence) == 0 || json.Unmarshal(b.Evidence, &e) != nil || e.Policy == "" {
+		return detector.Evidence{}, false
+	}
+	return e, true
+}
+
+// headline tells evidence in one sentence.
+func headline(e detector.Evidence) string {
+	var parts []string
+	if e.Open > 0 {
+		parts = append(parts, fmt.Sprintf("held %d of the %d threads of %s (%d unproven, the oldest for %s) while %d were held",
+			e.Open, e.Threads, e.Pool, e.Unproven, secondsText(e.OldestS), e.Busy))
+	} else {
+		parts = append(parts, fmt.Sprintf("on %s, holding no thread just then", e.Pool))
+	}
+	if e.PoolRefused >= 0.5 {
+		parts = append(parts, fmt.Sprintf("others were refused %.0f times a minute", e.PoolRefused))
+	}
+	if e.LoginsFailed >= 0.5 {
+		parts = append(parts, fmt.Sprintf("failed %.0f logins a minute", e.LoginsFailed))
+	}
+	if e.Short >= 0.5 && e.Open == 0 {
+		parts = append(parts, fmt.Sprintf("%.0f connections a minute that did nothing", e.Short))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// evidenceWords tells evidence in sentences, one a line.
+func evidenceWords(e detector.Evidence) []string {
+	lines := []string{
+		fmt.Sprintf("Policy %s: %s", e.Policy, e.Condition),
+	}
+	if e.ForS > 0 {
+		lines = append(lines, fmt.Sprintf("The condition had held for %s.", secondsText(e.ForS)))
+	}
+	if e.BanStorm {
+		lines = append(lines, "There were too many bans within that minute, so this one waits for you.")
+	}
+	if e.EarlierBans > 0 {
+		lines = append(lines, fmt.Sprintf("It was banned %d times before, so this ban is longer.", e.EarlierBans))
+	}
+	lines = append(lines,
+		fmt.Sprintf("It held %d of the %d threads of %s (%.0f %%), %d of them unproven; %d were held in all.",
+			e.Open, e.Threads, e.Pool, 100*e.Share, e.Unproven, e.Busy),
+		fmt.Sprintf("Its oldest connection was open for %s, its unproven ones for %s on average.",
+			secondsText(e.OldestS), secondsText(e.UnprovenMean)),
+		fmt.Sprintf("Load over 1, 5, 15 minutes: %.2f %.2f %.2f threads; unproven: %.2f %.2f %.2f.",
+			e.Load1, e.Load5, e.Load15, e.UnprovenLoad1, e.UnprovenLoad5, e.UnprovenLoad15),
+		fmt.Sprintf("Since %s it held %.0f thread-seconds.", whenText(e.FirstSeen), e.ThreadSeconds),
+		fmt.Sprintf("A minute: %.1f connections, %.1f proven, %.1f failures (%.1f logins), %.1f refused.",
+			e.Opens, e.Proven, e.Fails, e.LoginsFailed, e.Refused),
+		fmt.Sprintf("The pool refused %.1f connections a minute for want of a thread.", e.PoolRefused),
+	)
+	if len(e.Lines) > 0 {
+		lines = append(lines, "In the log, as boot:seq: "+strings.Join(e.Lines, ", "))
+	}
+	return lines
+}
+
+func (u *ui) checked(addr netip.Addr, a banlist.Answer) error {
+	if u.json {
+		return u.printJSON(map[string]any{"address": addr, "banned": a.Blocked, "ban": a.Ban, "allowed": a.Allowed})
+	}
+	switch {
+	case a.Blocked:
+		u.print("%s is banned: %s, %s, %s, by %s (%s)", addr, sourceText(a.Ban.Prefix), ends(a.Ban), servicesText(a.Ban), clean(a.Ban.Origin), a.Ban.ID)
+	case a.Ban != nil && a.Allowed != nil:
+		u.print("%s is let through: %s is on the allow list, though %s is banned", addr, sourceText(a.Allowed.Prefix), sourceText(a.Ban.Prefix))
+	case a.Allowed != nil:
+		u.print("%s is not banned, and cannot be: %s is on the allow list", addr, sourceText(a.Allowed.Prefix))
+	default:
+		u.print("%s is not banned", addr)
+	}
+	return nil
+}
+
+func (u *ui) history(steps []banlist.Transition) error {
+	if u.json {
+		return u.printJSON(orEmpty(steps))
+	}
+	if len(steps) == 0 {
+		u.say("Nothing has happened.")
+		return nil
+	}
+	rows := make([][]string, 0, len(steps))
+	for _, s := range steps {
+		rows = append(rows, []string{whenText(s.Time), sourceText(s.Prefix), cmp.Or(string(s.From), "-"), string(s.To), s.By, s.Reason, s.ID})
+	}
+	u.table([]string{"TIME", "SOURCE", "FROM", "TO", "BY", "REASON", "ID"}, rows)
+	return nil
+}
+
+func (u *ui) allowances(all []banlist.Allowance) error {
+	if u.json {
+		return u.printJSON(orEmpty(all))
+	}
+	if len(all) == 0 {
+		u.say("The allow list is empty.")
+		return nil
+	}
+	rows := make([][]string, 0, len(all))
+	for _, a := range all {
+		rows = append(rows, []string{sourceText(a.Prefix), untilText(a.Expires), a.By, a.Note})
+	}
+	u.table([]string{"SOURCE", "ENDS", "BY", "NOTE"}, rows)
+	return nil
+}
+
+func (u *ui) allowed(prefixes []netip.Prefix, removed bool, lifted []banlist.Ban) error {
+	if u.json {
+		return u.printJSON(map[string]any{"prefixes": prefixes, "removed": removed, "lifted": orEmpty(lifted)})
+	}
+	for _, p := range prefixes {
+		if removed {
+			u.print("no longer allowed  %s", sourceText(p))
+		} else {
+			u.print("allowed   %s", sourceText(p))
+		}
+	}
+	for i := range lifted {
+		u.print("lifted    %s", sourceText(lifted[i].Prefix))
+	}
+	return nil
+}
+
+// top prints the pools and the ranking.
+func (u *ui) top(v topView) {
+	if len(v.Pools) == 0 {
+		u.print("The log tells of no service yet.")
+		return
+	}
+	for _, p := range v.Pools {
+		u.print("%-8s %d of %d threads held   load %.2f %.2f %.2f   %.0f refused a minute   %s",
+			clean(p.Pool), p.Busy, p.Threads, p.Load1, p.Load5, p.Load15, p.Refused, p.At.Format("15:04:05"))
+	}
+	u.print("")
+	rows := make([][]string, 0, len(v.Sources))
+	for _, r := range v.Sources {
+		rows = append(rows, []string{
+			r.Source, fmt.Sprint(r.Conns),
+			fmt.Sprintf("%.2f", r.Load1), fmt.Sprintf("%.2f", r.Load5), fmt.Sprintf("%.2f", r.Load15),
+			fmt.Sprint(r.Unproven), secondsText(r.OldestSeconds), fmt.Sprintf("%.0f %%", 100*r.Share),
+			fmt.Sprintf("%.1f", r.Refused), fmt.Sprintf("%.1f", r.Fails),
+		})
+	}
+	u.table([]string{"ADDRESS", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " OLDEST", " SHARE", " REFUSED", " FAILS"}, rows)
+}
+
+func (u *ui) configGood(file string, cfg *app.Config) {
+	u.print("%s can be used: %d services, %d policies", file, len(cfg.Services), len(cfg.ActivePolicies()))
+}
+
+func (u *ui) version(v version) {
+	u.print("overstay %s  %s %s  %s", v.Version, v.Go, v.Platform, v.Revision)
+}
+
+// sourceText writes a prefix, a single address without its length.
+func sourceText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func servicesText(b *banlist.Ban) string {
+	if len(b.Services) == 0 {
+		return "all services"
+	}
+	return strings.Join(b.Services, ",")
+}
+
+// ends says until when an entry is in force.
+func ends(b *banlist.Ban) string { return untilText(b.Expires) }
+
+func untilText(t time.Time) string {
+	if t.IsZero() {
+		return "no end"
+	}
+	return "until " + whenText(t)
+}
+
+func whenText(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func lengthText(d time.Duration) string {
+	if d == 0 {
+		return "no end"
+	}
+	text, _ := app.Duration(d.Round(time.Second)).MarshalText() // Its error is always nil.
+	return string(text)
+}
+
+// secondsText writes a time with two units at most.
+func secondsText(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	default:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+}
+
+// orEmpty makes a list that is nil print as [] and not as null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// imported says what an import did.
+func (u *ui) imported(r banlist.ImportResult) error {
+	if u.json {
+		return u.printJSON(map[string]any{"bans": r.Outcomes, "allowed": r.Allowed, "lifted": r.Lifted, "skipped": r.Skipped})
+	}
+	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
+		u.print("%-10s %d", outcome, r.Outcomes[outcome])
+	}
+	u.print("%-10s %d", "allowed", r.Allowed)
+	if r.Lifted > 0 {
+		u.print("%-10s %d", "lifted", r.Lifted)
+	}
+	if r.Skipped > 0 {
+		u.print("%-10s %d", "skipped", r.Skipped)
+		for _, e := range r.Errors {
+			u.say("  %s", clean(e.Error()))
+		}
+	}
+	return nil
+}
+
+func (u *ui) leftOut(n int) {
+	u.say("Left out %d bans that are for some services only: text cannot say so. See --service, or --json.", n)
+}

@@ -1,0 +1,256 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"overstay/banlist"
+	"overstay/connlog"
+	"overstay/detector"
+)
+
+// Decided is what the detector decided, and what the list made of it.
+type Decided struct {
+	Decision detector.Decision
+	Result   banlist.Result
+}
+
+// DetectOptions say who is told what Detect does.
+type DetectOptions struct {
+	Logger *slog.Logger
+	// Decided is told of each decision that says something new.
+	Decided func(Decided)
+	// Live is called once, when the log has been read to its present end.
+	Live func(detector.Stats)
+}
+
+// Detect follows the log at path, and puts what the policies decide on the
+// list of the configuration, until ctx ends.
+func Detect(ctx context.Context, cfg *Config, path string, o DetectOptions) error {
+	list, err := cfg.openList(ctx, o.Logger)
+	if err != nil {
+		return err
+	}
+	defer closing(o.Logger, "list", list.Close)
+	return detect(ctx, cfg, list, path, o)
+}
+
+// openList opens the list as a process does that stays, with the allow list of
+// the configuration on it.
+func (c *Config) openList(ctx context.Context, logger *slog.Logger) (*banlist.List, error) {
+	list, err := banlist.Open(ctx, c.Path(c.List.Path), banlist.Options{Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	if err := syncAllowed(ctx, list, c.List.Allow); err != nil {
+		closing(logger, "list", list.Close)
+		return nil, err
+	}
+	return list, nil
+}
+
+// byConfig marks the entries of the allow list that the configuration made,
+// and alone may take back.
+const byConfig = "configuration"
+
+// syncAllowed makes the configuration's part of the allow list what the file
+// says now.
+func syncAllowed(ctx context.Context, list *banlist.List, want []Source) error {
+	have, err := list.Allowed(ctx)
+	if err != nil {
+		return err
+	}
+	stale := map[netip.Prefix]bool{}
+	known := map[netip.Prefix]bool{}
+	for _, a := range have {
+		known[a.Prefix] = true
+		stale[a.Prefix] = a.By == byConfig
+	}
+	for _, w := range want {
+		p := netip.Prefix(w)
+		stale[p] = false
+		if known[p] {
+			continue
+		}
+		if _, err := list.Allow(ctx, banlist.Allowance{Prefix: p, By: byConfig}); err != nil {
+			return fmt.Errorf("list.allow: %w", err)
+		}
+	}
+	for _, a := range have {
+		if !stale[a.Prefix] {
+			continue
+		}
+		if err := list.Disallow(ctx, a.Prefix, banlist.Act{By: byConfig, Reason: "no longer in the file"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// detection carries decisions from the detector to the list.
+type detection struct {
+	detector *detector.Detector
+	list     *banlist.List
+	options  DetectOptions
+
+	pending []detector.Decision // not on the list yet, the oldest first
+	failing bool                // whether the list refused the last attempt
+}
+
+// maxPending bounds what waits for a list that cannot be written. A detector
+// makes few decisions; so many are a day of attacks.
+const maxPending = 100_000
+
+// batch is how many decisions are put on the list at once while the log's past
+// is read.
+const batch = 256
+
+func detect(ctx context.Context, cfg *Config, list *banlist.List, path string, o DetectOptions) error {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	earlier, err := earlierBans(ctx, list)
+	if err != nil {
+		return err
+	}
+	det, err := cfg.newDetector(earlier)
+	if err != nil {
+		return err
+	}
+	d := &detection{detector: det, list: list, options: o}
+	err = observe(ctx, path, observation{
+		since:  time.Now().Add(-time.Duration(cfg.Detector.ReadBack)),
+		logger: o.Logger,
+		event: func(e *connlog.Event, live bool) {
+			d.take(d.detector.Observe(e))
+			if len(d.pending) >= batch || live && len(d.pending) > 0 {
+				d.apply(ctx)
+			}
+		},
+		live: func() {
+			d.apply(ctx)
+			if o.Live != nil {
+				o.Live(d.detector.Stats())
+			}
+		},
+	})
+	// What was decided by the last lines is put on the list even if the end of
+	// ctx is why there are no more.
+	d.apply(context.WithoutCancel(ctx))
+	return err
+}
+
+// earlierBans returns what the list remembers of the policies' bans, for
+// escalation.
+func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, error) {
+	bans, err := list.Bans(ctx, banlist.Filter{
+		States: []banlist.State{banlist.Active, banlist.Lifted, banlist.Expired},
+		Origin: banlist.OriginPolicy,
+		Brief:  true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	past := make([]detector.Past, 0, len(bans))
+	for i := range bans {
+		b := &bans[i]
+		p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created}
+		if b.State == banlist.Active {
+			p.Until = b.Expires
+		}
+		past = append(past, p)
+	}
+	return past, nil
+}
+
+// take keeps decisions until they are on the list. The slice is the
+// detector's, so it is copied.
+func (d *detection) take(decisions []detector.Decision) {
+	if room := maxPending - len(d.pending); len(decisions) > room {
+		d.options.Logger.Error("decisions dropped: the list cannot be written", "dropped", len(decisions)-room)
+		decisions = decisions[:room]
+	}
+	d.pending = append(d.pending, decisions...)
+}
+
+// apply puts the pending decisions on the list. If that fails they stay, and
+// the next line of the log tries again.
+func (d *detection) apply(ctx context.Context) {
+	if len(d.pending) == 0 {
+		return
+	}
+	own, err := ownAddresses()
+	if err != nil {
+		d.options.Logger.Error("own addresses", "error", err)
+		return // Better no ban than one of ourselves.
+	}
+	decisions := d.pending[:0]
+	for _, one := range d.pending {
+		if holdsAny(one.Source, own) {
+			d.options.Logger.Warn("not banned: it is this machine's own address", "source", one.Source, "policy", one.Policy)
+			continue
+		}
+		decisions = append(decisions, one)
+	}
+	d.pending = decisions
+	bans := make([]banlist.Ban, 0, len(decisions))
+	for i := range decisions {
+		bans = append(bans, asBan(&decisions[i]))
+	}
+	results, err := d.list.Decide(ctx, bans)
+	if err != nil {
+		if !d.failing {
+			d.options.Logger.Error("decisions wait for the list", "waiting", len(d.pending), "error", err)
+		}
+		d.failing = true
+		return
+	}
+	d.failing = false
+	d.tell(decisions, results)
+	d.pending = d.pending[:0]
+}
+
+// tell passes on what the list made of the decisions.
+func (d *detection) tell(decisions []detector.Decision, results []banlist.Result) {
+	for i, r := range results {
+		d.options.Logger.Debug("decision", "policy", decisions[i].Policy, "source", decisions[i].Source, "id", decisions[i].ID, "outcome", r.Outcome)
+		if r.Err != nil {
+			d.options.Logger.Error("decision refused by the list", "source", decisions[i].Source, "error", r.Err)
+		}
+		if r.New() && d.options.Decided != nil {
+			d.options.Decided(Decided{Decision: decisions[i], Result: r})
+		}
+	}
+}
+
+// asBan writes a decision as an entry of the list.
+func asBan(d *detector.Decision) banlist.Ban {
+	b := banlist.Ban{
+		ID:       d.ID,
+		Prefix:   d.Source,
+		Services: d.Services,
+		State:    banlist.Active,
+		Reason:   d.Policy,
+		Origin:   banlist.OriginPolicy + d.Policy,
+		Decided:  d.At,
+		Duration: d.Duration,
+	}
+	if d.Action == detector.Suggest {
+		b.State = banlist.Suggested
+	}
+	// Evidence is plain numbers and text: it always has a JSON form, and a ban
+	// without it is better than none.
+	b.Evidence, _ = json.Marshal(d.Evidence)
+	return b
+}
+
+// closing closes something at the end of its use, and says so if it fails.
+func closing(logger *slog.Logger, what string, closeIt func() error) {
+	if err := closeIt(); err != nil && logger != nil {
+		logger.Error("close", "what", what, "error", err)
+	}
+}

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// firstUser makes the user file, where there is none yet, with the one user
+// that every mail server has (RFC 5321, 4.5.1). Its password goes into a file
+// of its own that only the owner can read, never into a log.
+func (c *Config) firstUser() (passwordFile string, err error) {
+	for _, s := range c.Services {
+		if s.Protocol != "smtp" {
+			continue
+		}
+		users := c.Path(s.SMTP.Users)
+		if _, err := os.Stat(users); !errors.Is(err, fs.ErrNotExist) {
+			continue // There, or an error that reading it will tell.
+		}
+		password := rand.Text()
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+		if err != nil {
+			return "", fmt.Errorf("first user: %w", err)
+		}
+		if err := os.MkdirAll(filepath.Dir(users), 0o700); err != nil {
+			return "", fmt.Errorf("first user: %w", err)
+		}
+		passwordFile = filepath.Join(filepath.Dir(users), "postmaster.password")
+		if err := os.WriteFile(passwordFile, []byte(password+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("first user: %w", err)
+		}
+		if err := os.WriteFile(users, fmt.Appendf(nil, "postmaster:%s\n", hash), 0o600); err != nil {
+			return "", fmt.Errorf("first user: %w", err)
+		}
+	}
+	return passwordFile, nil
+}

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"net"
+	"net/netip"
+)
+
+// ownAddresses returns the addresses of this machine's interfaces, the
+// loopback ones included: what a policy must never ban.
+func ownAddresses() ([]netip.Addr, error) {
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var own []netip.Addr
+	for _, a := range found {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue // An address of a family that is not IP.
+		}
+		own = append(own, p.Addr().Unmap().WithZone(""))
+	}
+	return own, nil
+}
+
+// holdsAny says whether source contains one of addrs.
+func holdsAny(source netip.Prefix, addrs []netip.Addr) bool {
+	for _, a := range addrs {
+		if source.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"time"
+
+	"overstay/detector"
+)
+
+// DefaultPolicies returns the built-in policies as a file would write them.
+func DefaultPolicies() []Policy {
+	var all []Policy
+	for _, p := range detector.DefaultPolicies() {
+		all = append(all, Policy{
+			Name:     p.Name,
+			When:     Condition(p.When),
+			For:      Duration(p.For),
+			Action:   string(p.Action),
+			Duration: Duration(p.Duration),
+			Factor:   p.Escalate.Factor,
+			Max:      Duration(p.Escalate.Max),
+			Memory:   Duration(p.Escalate.Memory),
+			Pools:    p.Pools,
+		})
+	}
+	return all
+}
+
+// ActivePolicies returns the policies in force: the built-in ones, each
+// replaced by the file's of the same name, then the file's others; those that
+// are off are left out.
+func (c *Config) ActivePolicies() []Policy {
+	var all []Policy
+	if c.Detector.DefaultPolicies {
+		all = DefaultPolicies()
+	}
+	for _, p := range c.Policies {
+		replaced := false
+		for i := range all {
+			if all[i].Name == p.Name {
+				all[i], replaced = p, true
+			}
+		}
+		if !replaced {
+			all = append(all, p)
+		}
+	}
+	active := all[:0]
+	for _, p := range all {
+		if p.Action == "off" {
+			continue
+		}
+		if c.Detector.Action == "suggest" {
+			p.Action = string(detector.Suggest)
+		}
+		active = append(active, p)
+	}
+	return active
+}
+
+// newDetector returns a detector with the policies in force and the bans that
+// the list remembers.
+func (c *Config) newDetector(earlier []detector.Past) (*detector.Detector, error) {
+	var policies []detector.Policy
+	for _, p := range c.ActivePolicies() {
+		policies = append(policies, detector.Policy{
+			Name:     p.Name,
+			When:     string(p.When),
+			For:      time.Duration(p.For),
+			Action:   detector.Action(p.Action),
+			Duration: time.Duration(p.Duration),
+			Escalate: detector.Escalate{Factor: p.Factor, Max: time.Duration(p.Max), Memory: time.Duration(p.Memory)},
+			Pools:    p.Pools,
+		})
+	}
+	return detector.New(detector.Options{
+		Policies:      policies,
+		MaxSources:    c.Detector.MaxSources,
+		BansPerMinute: c.Detector.BansPerMinute,
+		Earlier:       earlier,
+	})
+}

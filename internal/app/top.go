@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"overstay/connlog"
+	"overstay/detector"
+)
+
+// TopOptions says what Top shows and when.
+type TopOptions struct {
+	// Once shows the ranking at the log's present end, and returns.
+	Once bool
+	// Interval between two showings; a second if zero.
+	Interval time.Duration
+	// Show is called with a detector that nothing else uses meanwhile. Its
+	// clock stands at the log's last line.
+	Show   func(*detector.Detector)
+	Logger *slog.Logger
+}
+
+// Top ranks the sources in the log at path as it grows, until ctx ends.
+func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions) error {
+	ranking, err := detector.New(detector.Options{})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // guards ranking
+	show := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		o.Show(ranking)
+	}
+
+	ctx, stop := context.WithCancel(ctx)
+	var shower sync.WaitGroup
+	defer shower.Wait()
+	defer stop()
+	live := make(chan struct{})
+	if !o.Once {
+		shower.Go(func() { showEvery(ctx, live, max(o.Interval, 100*time.Millisecond), show) })
+	}
+	err = observe(ctx, path, observation{
+		since:  time.Now().Add(-readBack),
+		logger: o.Logger,
+		event: func(e *connlog.Event, _ bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			ranking.Observe(e)
+		},
+		live: func() {
+			if o.Once {
+				stop()
+				return
+			}
+			close(live)
+		},
+	})
+	if o.Once && err == nil {
+		show()
+	}
+	return err
+}
+
+// showEvery shows from the moment that live is closed, until ctx ends.
+func showEvery(ctx context.Context, live <-chan struct{}, interval time.Duration, show func()) {
+	select {
+	case <-live:
+	case <-ctx.Done():
+		return
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		show()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"overstay/detector"
+)
+
+// Protocols are the names that a service's protocol can have.
+var protocols = []string{"smtp", "www"}
+
+// fillDefaults gives each setting that the file left out its default.
+func (s *Service) fillDefaults() {
+	d := defaultService()
+	s.Protocol = cmp.Or(s.Protocol, s.Name)
+	s.Threads = cmp.Or(s.Threads, d.Threads)
+	s.Idle = cmp.Or(s.Idle, d.Idle)
+	s.Unproven = cmp.Or(s.Unproven, d.Unproven)
+	if s.SMTP.Domains == nil {
+		s.SMTP.Domains = d.SMTP.Domains
+	}
+	s.SMTP.Users = cmp.Or(s.SMTP.Users, d.SMTP.Users)
+	s.SMTP.Mail = cmp.Or(s.SMTP.Mail, d.SMTP.Mail)
+	s.SMTP.MaxMessageBytes = cmp.Or(s.SMTP.MaxMessageBytes, d.SMTP.MaxMessageBytes)
+	s.SMTP.MaxRecipients = cmp.Or(s.SMTP.MaxRecipients, d.SMTP.MaxRecipients)
+	if s.WWW.StatusFrom == nil {
+		s.WWW.StatusFrom = d.WWW.StatusFrom
+	}
+}
+
+// fillDefaults takes what the file left out from the built-in policy of the
+// same name, so that a file can change one thing of it.
+func (p *Policy) fillDefaults() {
+	d := Policy{Action: "suggest", Duration: Duration(10 * time.Minute), Factor: 1}
+	for _, built := range DefaultPolicies() {
+		if built.Name == p.Name {
+			d = built
+		}
+	}
+	p.When = cmp.Or(p.When, d.When)
+	p.For = cmp.Or(p.For, d.For)
+	p.Action = cmp.Or(p.Action, d.Action)
+	p.Duration = cmp.Or(p.Duration, d.Duration)
+	p.Factor = cmp.Or(p.Factor, d.Factor)
+	p.Max = cmp.Or(p.Max, d.Max)
+	p.Memory = cmp.Or(p.Memory, d.Memory)
+	if p.Pools == nil {
+		p.Pools = d.Pools
+	}
+}
+
+// verify finds what the types of the fields could not refuse.
+func (c *Config) verify() error {
+	if c.State == "" {
+		return invalid("state", "a folder is needed")
+	}
+	if c.Log.Path == "" || c.List.Path == "" {
+		return invalid("log.path, list.path", "a file is needed")
+	}
+	if c.Log.MaxBytes < 64<<10 {
+		return invalid("log.max_bytes", "%d is too small: at least 65536", c.Log.MaxBytes)
+	}
+	if c.Log.Keep < 0 {
+		return invalid("log.keep", "%d is negative", c.Log.Keep)
+	}
+	if err := c.Detector.verify(); err != nil {
+		return err
+	}
+	if err := verifyEach("policy", c.Policies, Policy.verify, func(p Policy) string { return p.Name }); err != nil {
+		return err
+	}
+	if err := verifyEach("service", c.Services, Service.verify, func(s Service) string { return s.Name }); err != nil {
+		return err
+	}
+	return c.verifyPools()
+}
+
+func (d Detector) verify() error {
+	if d.Action != "policy" && d.Action != "suggest" {
+		return invalid("detector.action", "%q is neither policy nor suggest", d.Action)
+	}
+	if d.MaxSources < 1 || d.MaxSources > 100_000_000 {
+		return invalid("detector.max_sources", "%d is not between 1 and 100000000", d.MaxSources)
+	}
+	if d.BansPerMinute < 1 {
+		return invalid("detector.bans_per_minute", "%d is not a number of bans", d.BansPerMinute)
+	}
+	return nil
+}
+
+func (p Policy) verify() error {
+	switch {
+	case p.When == "":
+		return errors.New("when: a condition is needed")
+	case p.Action != "off" && p.Action != string(detector.Suggest) && p.Action != string(detector.Ban):
+		return fmt.Errorf("action: %q is none of ban, suggest, off", p.Action)
+	case p.Factor < 1 || p.Factor > 1000:
+		return fmt.Errorf("factor: %v is not between 1 and 1000", p.Factor)
+	case p.Max != 0 && p.Max < p.Duration:
+		return errors.New("max: is shorter than duration")
+	}
+	return nil
+}
+
+func (s Service) verify() error {
+	if !slices.Contains(protocols, s.Protocol) {
+		return fmt.Errorf("protocol: %q is none of %s", s.Protocol, strings.Join(protocols, ", "))
+	}
+	if strings.ContainsFunc(s.Name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("name: %q has characters other than letters, digits and signs", s.Name)
+	}
+	_, port, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %q is not host:port", s.Listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("listen: %q is not a port number", port)
+	}
+	switch {
+	case s.Threads < 1 || s.Threads > 1_000_000:
+		return fmt.Errorf("threads: %d is not between 1 and 1000000", s.Threads)
+	case s.SessionsPerSource < 0:
+		return fmt.Errorf("sessions_per_source: %d is negative", s.SessionsPerSource)
+	case s.UnprovenPerSource < -1:
+		return fmt.Errorf("unproven_per_source: %d is neither a limit nor -1", s.UnprovenPerSource)
+	case s.SMTP.MaxMessageBytes < 0 || s.SMTP.MaxRecipients < 0:
+		return errors.New("smtp: a limit is negative")
+	}
+	return nil
+}
+
+// verifyEach says which entry of a list is wrong, by its name or its number.
+func verifyEach[T any](list string, entries []T, verify func(T) error, name func(T) string) error {
+	seen := map[string]bool{}
+	for i, entry := range entries {
+		key := fmt.Sprintf("%s %q", list, name(entry))
+		if name(entry) == "" {
+			return invalid(fmt.Sprintf("%s number %d", list, i+1), "name: one is needed")
+		}
+		if seen[key] {
+			return invalid(key, "there are two of this name")
+		}
+		seen[key] = true
+		if err := verify(entry); err != nil {
+			return &ConfigError{Key: key, Err: err}
+		}
+	}
+	return nil
+}
+
+// verifyPools refuses two sizes for one pool.
+func (c *Config) verifyPools() error {
+	threads := map[string]int{}
+	for _, s := range c.Services {
+		pool := cmp.Or(s.Pool, s.Name)
+		if n, ok := threads[pool]; ok && n != s.Threads {
+			return invalid(fmt.Sprintf("service %q", s.Name), "threads: pool %q has %d with one service and %d with another", pool, n, s.Threads)
+		}
+		threads[pool] = s.Threads
+	}
+	return nil
+}
+
+func invalid(key, format string, args ...any) error {
+	return &ConfigError{Key: key, Err: fmt.Errorf(format, args...)}
+}
