@@ -290,7 +290,7 @@ func (d *Detector) refused(e *connlog.Event) {
 	if s == nil {
 		return
 	}
-	s.rates.refused += n
+	s.rates.refused += float32(n)
 	if e.Reason == connlog.RefuseBusy {
 		p.refused += n
 	}

@@ -104,12 +104,12 @@ func (d *Detector) evidence(r *rule, v *view) Evidence {
 		UnprovenLoad5:  round(s.unpr.m5),
 		UnprovenLoad15: round(s.unpr.m15),
 
-		Opens:        round(s.rates.opens),
-		Proven:       round(s.rates.proven),
-		Fails:        round(s.rates.fails),
-		LoginsFailed: round(s.rates.logins),
-		Refused:      round(s.rates.refused),
-		Short:        round(s.rates.short),
+		Opens:        round(float64(s.rates.opens)),
+		Proven:       round(float64(s.rates.proven)),
+		Fails:        round(float64(s.rates.fails)),
+		LoginsFailed: round(float64(s.rates.logins)),
+		Refused:      round(float64(s.rates.refused)),
+		Short:        round(float64(s.rates.short)),
 
 		FirstSeen: time.Unix(int64(s.first), 0).UTC(),
 		Boot:      d.boot,

@@ -75,10 +75,11 @@ func loadOf(d int64) load {
 
 // rates are events per minute. Each is an exponential average over one
 // minute, or over fifteen where the name says so: an event adds 1 over the
-// minutes of its average, so that a steady r events a minute read r.
+// minutes of its average, so that a steady r events a minute read r. Half the
+// precision of the loads is plenty, and there may be many of these.
 type rates struct {
-	opens, fails, logins, refused, proven, short float64
-	logins15, proven15                           float64
+	opens, fails, logins, refused, proven, short float32
+	logins15, proven15                           float32
 }
 
 // The share of the 15 minute averages that one event adds.
@@ -86,7 +87,7 @@ const per15 = 1.0 / 15
 
 // fade lets the time of d pass.
 func (r *rates) fade(d decay) {
-	k, k15 := 1-d.m1, 1-d.m15
+	k, k15 := float32(1-d.m1), float32(1-d.m15)
 	r.opens *= k
 	r.fails *= k
 	r.logins *= k

@@ -133,7 +133,7 @@ func (r *rule) covers(p *pool) bool {
 
 // watch is kept for a source while the condition of some rule holds for it.
 type watch struct {
-	holds   uint64 // rules whose condition holds, by bit
-	decided uint64 // those of them that have made their decision
+	holds   uint64  // rules whose condition holds, by bit
+	decided uint64  // those of them that have made their decision
 	since   []int64 // when it began to hold, by rule
 }

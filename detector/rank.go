@@ -54,7 +54,7 @@ func (d *Detector) asOf() int64 { return max(d.now, d.advanced) }
 // standings lists every source with its load1 at this moment.
 func (d *Detector) standings() []standing {
 	now := d.asOf()
-	all := make([]standing, 0, len(d.table.holders)+d.table.resting.Len())
+	all := make([]standing, 0, len(d.table.holders)+d.table.resting.len())
 	add := func(s *source) {
 		c := *s
 		c.advance(now)
@@ -63,7 +63,7 @@ func (d *Detector) standings() []standing {
 	for _, s := range d.table.holders {
 		add(s)
 	}
-	for _, s := range d.table.resting.Values() {
+	for _, s := range d.table.resting.values() {
 		if s.hold == nil {
 			add(s)
 		}
@@ -101,18 +101,21 @@ func heaviest(all []standing, n int) []standing {
 		}
 		return a.key.compare(b.key)
 	}
-	best := make([]standing, 0, 2*min(n, len(all)))
+	n = min(n, len(all))
+	best := make([]standing, 0, 2*n)
+	var bar *standing // the last that is in so far; nil: everything is
 	for _, st := range all {
-		if len(best) == 2*n {
+		if bar != nil && byLoad(st, *bar) > 0 {
+			continue
+		}
+		if best = append(best, st); len(best) == 2*n {
 			slices.SortFunc(best, byLoad)
 			best = best[:n]
-		}
-		if len(best) < n || byLoad(st, best[n-1]) < 0 || len(best) > n {
-			best = append(best, st)
+			bar = &best[n-1]
 		}
 	}
 	slices.SortFunc(best, byLoad)
-	return best[:min(n, len(best))]
+	return best[:n]
 }
 
 func (s *source) conns() int {
@@ -142,8 +145,8 @@ func (d *Detector) rank(st standing) Rank {
 		r.UnprovenLoad1 += c.unpr.m1
 		r.Oldest = max(r.Oldest, time.Duration(v.oldest()*float64(time.Second)))
 		r.Share = max(r.Share, p.share(v.open()))
-		r.Refused += c.rates.refused
-		r.Fails += c.rates.fails
+		r.Refused += float64(c.rates.refused)
+		r.Fails += float64(c.rates.fails)
 		r.ThreadSeconds += c.all.seconds
 	}
 	return r
@@ -154,8 +157,7 @@ func (t *table) peek(k key) *source {
 	if s := t.pinned[k]; s != nil {
 		return s
 	}
-	s, _ := t.resting.Peek(k)
-	return s
+	return t.resting.peek(k)
 }
 
 // Pools returns what is known of each pool, in the order the log named them.

@@ -3,8 +3,6 @@ package detector
 import (
 	"encoding/binary"
 	"net/netip"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // key names a source in a pool. IPv4 is kept in its mapped form: a log never
@@ -18,6 +16,7 @@ type key struct {
 // thousand of them, so everything that only a holder needs is behind hold.
 type source struct {
 	key   key
+	queue queue  // where in table.resting it is
 	first uint32 // Unix seconds when it was first seen
 	at    int64  // microseconds up to which all figures are run
 	all   load
@@ -50,7 +49,7 @@ func (k key) address() netip.Addr {
 
 // table holds the sources. Those that hold threads are pinned: they are exact
 // and never dropped, and there are no more of them than connections. The
-// others live in a 2Q cache, which a sweep of one-time addresses passes
+// others rest in a bounded cache, which a sweep of one-time addresses passes
 // through without flushing those that come again and again.
 //
 // A source that takes a thread stays in the cache as well, so that its return
@@ -59,19 +58,12 @@ func (k key) address() netip.Addr {
 type table struct {
 	pinned  map[key]*source
 	holders []*source // the same, in an order that depends on the log only
-	resting *lru.TwoQueueCache[key, *source]
+	resting *resting
 	spare   []*holding // to be used again
 }
 
-// recentShare and ghostShare divide the cache: the part for sources seen
-// once, and the number of names remembered after they were dropped from it.
-const (
-	recentShare = 0.25
-	ghostShare  = 0.25
-)
-
 func newTable(size int) (*table, error) {
-	resting, err := lru.New2QParams[key, *source](size, recentShare, ghostShare)
+	resting, err := newResting(size)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +74,7 @@ func newTable(size int) (*table, error) {
 func (t *table) find(k key, now int64) *source {
 	s := t.pinned[k]
 	if s == nil {
-		s, _ = t.resting.Get(k)
+		s = t.resting.get(k)
 	}
 	if s != nil {
 		s.advance(now)
@@ -100,7 +92,7 @@ func (t *table) visit(k key, now int64) (s *source, fresh bool) {
 }
 
 // rest puts a source that holds nothing into the cache.
-func (t *table) rest(s *source) { t.resting.Add(s.key, s) }
+func (t *table) rest(s *source) { t.resting.add(s) }
 
 // pin makes s a holder.
 func (t *table) pin(s *source) {

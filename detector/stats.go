@@ -28,7 +28,7 @@ type Stats struct {
 // Stats returns the counts so far.
 func (d *Detector) Stats() Stats {
 	s := d.stats
-	s.Sources = d.table.resting.Len()
+	s.Sources = d.table.resting.len()
 	s.Holders = len(d.table.holders)
 	s.Conns = len(d.open)
 	return s

@@ -1,0 +1,181 @@
+package detector
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"overstay/connlog"
+)
+
+// mixed is a stretch of traffic over many sources that can be repeated: half
+// of the connections prove themselves, a tenth fails a login, and now and then
+// one is refused. Nobody does what a policy acts on.
+type mixed struct {
+	r       *rand.Rand
+	zipf    *rand.Zipf
+	even    bool
+	sources []netip.Addr
+	e       connlog.Event
+	held    []connlog.Event
+	step    int
+}
+
+func newMixed(sources int, even bool) *mixed {
+	all := make([]netip.Addr, sources)
+	for i := range all {
+		all[i] = ip(i)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	return &mixed{r: r, zipf: rand.NewZipf(r, 1.1, 1, uint64(sources-1)), even: even, sources: all,
+		e: connlog.Event{Time: epoch, Boot: "boot1", Service: "www", Threads: 200}}
+}
+
+// source draws who comes next: a few often, most seldom, as everywhere. With
+// even set, everybody is as likely, so that nearly every line meets a source
+// whose state is in no processor cache.
+func (m *mixed) source() netip.Addr {
+	if m.even {
+		return m.sources[m.r.IntN(len(m.sources))]
+	}
+	return m.sources[m.zipf.Uint64()]
+}
+
+// next returns the next line. Sources come in a random order, so their state
+// is cold, as it is on a real server.
+func (m *mixed) next() *connlog.Event {
+	e := &m.e
+	e.Time = e.Time.Add(200 * time.Microsecond)
+	e.Seq++
+	m.step++
+	switch m.step % 4 {
+	case 1:
+		e.Kind, e.Conn, e.ClientIP = connlog.Open, e.Seq, m.source()
+		e.Busy = len(m.held) + 1
+		m.held = append(m.held, *e)
+		return e
+	case 2:
+		c := &m.held[m.r.IntN(len(m.held))]
+		e.Kind, e.Conn, e.ClientIP, e.By = connlog.Proven, c.Conn, c.ClientIP, connlog.ByRequest
+		if m.r.IntN(5) == 0 {
+			e.Kind, e.What = connlog.Fail, connlog.FailLogin
+		}
+		return e
+	case 3:
+		if m.r.IntN(4) == 0 {
+			e.Kind, e.ClientIP, e.Reason, e.Conn = connlog.Refuse, m.source(), connlog.RefuseSessions, 0
+			return e
+		}
+		e.Kind, e.Services = connlog.Beat, nil
+		return e
+	default:
+		if len(m.held) < 100 {
+			e.Kind = connlog.Beat
+			return e
+		}
+		i := m.r.IntN(len(m.held))
+		c := m.held[i]
+		m.held[i] = m.held[len(m.held)-1]
+		m.held = m.held[:len(m.held)-1]
+		e.Kind, e.Conn, e.ClientIP, e.Held = connlog.Close, c.Conn, c.ClientIP, e.Time.Sub(c.Time)
+		return e
+	}
+}
+
+// BenchmarkObserve is one line of mixed traffic over 100,000 known sources
+// with the default policies.
+func BenchmarkObserve(b *testing.B) {
+	b.Run("zipf", func(b *testing.B) { benchmarkObserve(b, false) })
+	b.Run("even", func(b *testing.B) { benchmarkObserve(b, true) })
+}
+
+func benchmarkObserve(b *testing.B, even bool) {
+	const sources = 100_000
+	d := mustNew(b, Options{Policies: DefaultPolicies(), MaxSources: sources})
+	warm := newMixed(sources, true)
+	for range 20 * sources {
+		d.Observe(warm.next())
+	}
+	m := newMixed(sources, even)
+	m.e, m.held = warm.e, warm.held
+	// The lines are made beforehand, a batch at a time: making them costs as
+	// much as observing them, and stopping the timer for each far more.
+	lines := make([]connlog.Event, 1024)
+	var took time.Duration
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range lines {
+			lines[i] = *m.next()
+		}
+		start := time.Now()
+		for i := range lines {
+			d.Observe(&lines[i])
+		}
+		took += time.Since(start)
+		n += len(lines)
+	}
+	b.ReportMetric(float64(took.Nanoseconds())/float64(n), "ns/line")
+	b.ReportMetric(float64(d.Stats().Sources), "sources")
+}
+
+// BenchmarkSourcesMemory fills the table and reports its size.
+func BenchmarkSourcesMemory(b *testing.B) {
+	const sources = 100_000
+	for b.Loop() {
+		// More than fit, so that the names of dropped ones are there too.
+		m := newMixed(2*sources, true)
+		before := heap()
+		d := mustNew(b, Options{Policies: DefaultPolicies(), MaxSources: sources})
+		for range 20 * sources {
+			d.Observe(m.next())
+		}
+		used := heap() - before
+		b.ReportMetric(float64(used)/1e6, "MB")
+		b.ReportMetric(float64(d.Stats().Sources), "sources")
+		runtime.KeepAlive(d)
+		runtime.KeepAlive(m)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkRanking ranks 100,000 sources.
+func BenchmarkRanking(b *testing.B) {
+	const sources = 100_000
+	d := mustNew(b, Options{MaxSources: sources})
+	m := newMixed(sources, true)
+	for range 20 * sources {
+		d.Observe(m.next())
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Ranking(50)
+	}
+}
+
+// BenchmarkTick is one second of log time with 1,000 threads held.
+func BenchmarkTick(b *testing.B) {
+	d := mustNew(b, Options{Policies: DefaultPolicies()})
+	l := newLogger(2000)
+	for i := range 1000 {
+		l.connect(ip(i / 2))
+	}
+	for i := range l.events {
+		d.Observe(&l.events[i])
+	}
+	e := connlog.Event{Kind: connlog.Beat, Boot: l.boot, Time: l.now}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Time = e.Time.Add(time.Second)
+		d.Observe(&e)
+	}
+}

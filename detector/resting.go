@@ -1,0 +1,113 @@
+package detector
+
+import "github.com/hashicorp/golang-lru/v2/simplelru"
+
+// resting keeps sources that hold nothing, as many as it has room for. It is a
+// 2Q cache (Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
+// Management Replacement Algorithm", VLDB 1994): who is seen once waits in
+// recent, who is seen again moves to frequent, and the names of those that
+// fell out of recent are kept a while, so that their return counts as well. A
+// sweep of one-time addresses only ever passes through recent.
+//
+// It is put together from the parts of golang-lru because that one's own 2Q
+// takes a lock and looks up each key twice, and there is one user here.
+type resting struct {
+	size, recentSize int
+	recent, frequent *simplelru.LRU[key, *source]
+	dropped          *simplelru.LRU[key, struct{}]
+}
+
+// A quarter of the room is for sources seen once, and half as many names of
+// dropped ones are kept.
+const (
+	recentShare  = 4
+	droppedShare = 8
+)
+
+// queue is where in the cache a source is.
+type queue uint8
+
+const (
+	queueNone queue = iota
+	queueRecent
+	queueFrequent
+)
+
+func newResting(size int) (*resting, error) {
+	q := &resting{size: size, recentSize: size / recentShare}
+	var err error
+	if q.recent, err = simplelru.NewLRU[key, *source](size, nil); err != nil {
+		return nil, err
+	}
+	if q.frequent, err = simplelru.NewLRU[key, *source](size, nil); err != nil {
+		return nil, err
+	}
+	q.dropped, err = simplelru.NewLRU[key, struct{}](max(size/droppedShare, 1), nil)
+	return q, err
+}
+
+// get returns a source that is seen again, or nil.
+func (q *resting) get(k key) *source {
+	if s, ok := q.frequent.Get(k); ok {
+		return s
+	}
+	s, ok := q.recent.Peek(k)
+	if !ok {
+		return nil
+	}
+	q.recent.Remove(k)
+	q.frequent.Add(k, s)
+	s.queue = queueFrequent
+	return s
+}
+
+// peek returns a source without seeing it, or nil.
+func (q *resting) peek(k key) *source {
+	if s, ok := q.frequent.Peek(k); ok {
+		return s
+	}
+	s, _ := q.recent.Peek(k)
+	return s
+}
+
+// add puts in a source. One that never left stays where it is.
+func (q *resting) add(s *source) {
+	if s.queue != queueNone {
+		return
+	}
+	known := q.dropped.Remove(s.key)
+	q.makeRoom(known)
+	if known {
+		q.frequent.Add(s.key, s)
+		s.queue = queueFrequent
+		return
+	}
+	q.recent.Add(s.key, s)
+	s.queue = queueRecent
+}
+
+// makeRoom drops one source if there is no room for another: one of those seen
+// once, as long as they have more than their share.
+func (q *resting) makeRoom(forFrequent bool) {
+	if q.len() < q.size {
+		return
+	}
+	n := q.recent.Len()
+	if n > q.recentSize || n > 0 && n == q.recentSize && !forFrequent {
+		if k, s, ok := q.recent.RemoveOldest(); ok {
+			s.queue = queueNone
+			q.dropped.Add(k, struct{}{})
+		}
+		return
+	}
+	if _, s, ok := q.frequent.RemoveOldest(); ok {
+		s.queue = queueNone
+	}
+}
+
+func (q *resting) len() int { return q.recent.Len() + q.frequent.Len() }
+
+// values returns all sources, in no order of meaning.
+func (q *resting) values() []*source {
+	return append(q.frequent.Values(), q.recent.Values()...)
+}

@@ -1,0 +1,147 @@
+package detector
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"overstay/connlog"
+)
+
+// epoch is when the logs of the tests begin.
+var epoch = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// logger writes a log into memory as a server would: it stamps time, boot and
+// seq, gives out connection numbers and keeps count of the pool.
+type logger struct {
+	events  []connlog.Event
+	boot    string
+	seq     uint64
+	now     time.Time
+	lastID  uint64
+	threads int
+	service string // of the next connection
+	open    map[uint64]*opening
+	onWrite func(e *connlog.Event)
+}
+
+// opening is what the logger knows of an open connection.
+type opening struct {
+	ip      netip.Addr
+	service string
+	at      time.Time
+	proven  bool
+	fails   int
+}
+
+func newLogger(threads int) *logger {
+	l := &logger{now: epoch, threads: threads, service: "www"}
+	l.restart("boot1")
+	return l
+}
+
+func (l *logger) restart(boot string) {
+	l.boot, l.seq, l.lastID = boot, 0, 0
+	l.open = make(map[uint64]*opening)
+	l.write(connlog.Event{Kind: connlog.Start, Schema: connlog.SchemaVersion,
+		Services: l.services()})
+}
+
+// services are two with a pool each.
+func (l *logger) services() []connlog.Service {
+	return []connlog.Service{
+		{Service: "www", Threads: l.threads, Busy: l.busy("www")},
+		{Service: "smtp", Threads: l.threads, Busy: l.busy("smtp"), Pool: "mail"},
+	}
+}
+
+func (l *logger) busy(service string) (n int) {
+	for _, o := range l.open {
+		if o.service == service {
+			n++
+		}
+	}
+	return n
+}
+
+// head begins a new file: a start line that continues, and what is open.
+func (l *logger) head() {
+	l.write(connlog.Event{Kind: connlog.Start, Continued: true, Services: l.services()})
+	for _, id := range slices.Sorted(maps.Keys(l.open)) {
+		o := l.open[id]
+		l.write(connlog.Event{Kind: connlog.Open, Service: o.service, Conn: id, ClientIP: o.ip,
+			Held: max(l.now.Sub(o.at), time.Microsecond), Proven: o.proven})
+	}
+}
+
+func (l *logger) write(e connlog.Event) {
+	l.seq++
+	e.Time, e.Boot, e.Seq = l.now, l.boot, l.seq
+	l.events = append(l.events, e)
+	if l.onWrite != nil {
+		l.onWrite(&e)
+	}
+}
+
+// at moves the time of the log to d after the epoch.
+func (l *logger) at(d time.Duration) { l.now = epoch.Add(d) }
+
+func (l *logger) wait(d time.Duration) { l.now = l.now.Add(d) }
+
+// connect opens a connection, or writes a refusal and returns 0.
+func (l *logger) connect(ip netip.Addr) uint64 {
+	busy := l.busy(l.service)
+	if busy >= l.threads {
+		l.refuse(ip, connlog.RefuseBusy)
+		return 0
+	}
+	l.lastID++
+	l.open[l.lastID] = &opening{ip: ip, service: l.service, at: l.now}
+	l.write(connlog.Event{Kind: connlog.Open, Service: l.service, Conn: l.lastID, ClientIP: ip,
+		Busy: busy + 1, Threads: l.threads})
+	return l.lastID
+}
+
+func (l *logger) refuse(ip netip.Addr, why connlog.Reason) {
+	l.write(connlog.Event{Kind: connlog.Refuse, Service: l.service, ClientIP: ip, Reason: why,
+		Busy: l.busy(l.service), Threads: l.threads})
+}
+
+func (l *logger) prove(id uint64) {
+	o := l.open[id]
+	o.proven = true
+	l.write(connlog.Event{Kind: connlog.Proven, Service: o.service, Conn: id, ClientIP: o.ip, By: connlog.ByRequest})
+}
+
+func (l *logger) fail(id uint64, what connlog.What) {
+	o := l.open[id]
+	o.fails++
+	l.write(connlog.Event{Kind: connlog.Fail, Service: o.service, Conn: id, ClientIP: o.ip, What: what, User: "eve"})
+}
+
+func (l *logger) close(id uint64, end connlog.End) {
+	o := l.open[id]
+	delete(l.open, id)
+	l.write(connlog.Event{Kind: connlog.Close, Service: o.service, Conn: id, ClientIP: o.ip,
+		Held: l.now.Sub(o.at), End: end, Proven: o.proven, Fails: o.fails})
+}
+
+func (l *logger) beat() {
+	l.write(connlog.Event{Kind: connlog.Beat, Services: l.services()})
+}
+
+// ip returns the n-th address of a documentation net.
+func ip(n int) netip.Addr {
+	switch {
+	case n < 256:
+		return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})
+	case n < 512:
+		return netip.AddrFrom4([4]byte{198, 51, 100, byte(n)})
+	case n < 768:
+		return netip.AddrFrom4([4]byte{203, 0, 113, byte(n)})
+	default: // a /64 of its own
+		return netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", n>>16, n&0xffff))
+	}
+}
