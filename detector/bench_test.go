@@ -127,12 +127,12 @@ func BenchmarkSourcesMemory(b *testing.B) {
 	for b.Loop() {
 		// More than fit, so that the names of dropped ones are there too.
 		m := newMixed(2*sources, true)
-		before := heap()
+		before := heapBytes()
 		d := mustNew(b, Options{Policies: DefaultPolicies(), MaxSources: sources})
 		for range 20 * sources {
 			d.Observe(m.next())
 		}
-		used := heap() - before
+		used := heapBytes() - before
 		b.ReportMetric(float64(used)/1e6, "MB")
 		b.ReportMetric(float64(d.Stats().Sources), "sources")
 		runtime.KeepAlive(d)
@@ -140,7 +140,7 @@ func BenchmarkSourcesMemory(b *testing.B) {
 	}
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats

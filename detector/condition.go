@@ -18,8 +18,10 @@ type verdict func(*view) bool
 // and or not, a ? b : c, and abs, min and max. Durations are plain seconds.
 //
 // Errors show the line and the column.
-func compile(text string) (verdict, error) {
-	fs := figures()
+func compile(text string) (verdict, error) { return compileWith(text, figures()) }
+
+// compileWith is compile over a table of figures.
+func compileWith(text string, fs []figure) (verdict, error) {
 	program, err := expr.Compile(text,
 		expr.Env(vocabulary(fs)), expr.AsBool(), expr.Optimize(false),
 		expr.DisableAllBuiltins(),

@@ -65,9 +65,8 @@ func longUnproven() Policy {
 // for each minute of it.
 func slowHogging() Policy {
 	return Policy{
-		Name: "slow-hogging",
-		When: `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.mean_age >= 10
-&& unproven.load5 > proven15`,
+		Name:     "slow-hogging",
+		When:     `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.load5 > proven15`,
 		For:      30 * time.Second,
 		Action:   Ban,
 		Duration: 10 * time.Minute,

@@ -1,0 +1,183 @@
+package detector
+
+import (
+	"testing"
+	"time"
+)
+
+// crowd is who a server is there for: 8 addresses with about 27 attempts a
+// second in all, and an office of 40 behind one address with about 130.
+func crowd(w *world) (clients, office *tally) {
+	clients, office = new(tally), new(tally)
+	for i := range 8 {
+		w.client(ip(1+i), 300*time.Millisecond, clients)
+	}
+	for range 40 {
+		w.client(ip(20), 300*time.Millisecond, office)
+	}
+	return clients, office
+}
+
+// innocents is everybody else who must never be decided about.
+func innocents(w *world) {
+	w.every(time.Second, func() { w.visit(ip(30), 0, false, 20*time.Millisecond) })          // a monitor
+	w.every(time.Minute, func() { w.visit(ip(31), 1, false, 300*time.Millisecond) })         // a phone
+	w.every(5*time.Minute, func() { w.visit(ip(32), 3, false, 300*time.Millisecond) })       // another
+	w.every(time.Second, func() { w.visit(ip(33), 0, true, 8*time.Second) })                 // a bulk sender
+	w.every(time.Minute, func() { w.visit(ip(34), 0, true, time.Hour) })                     // IMAP, idle
+	w.every(20*time.Second, func() { w.visit(ip(35), 0, true, time.Second) })                // an office,
+	w.every(30*time.Second, func() { w.visit(ip(35), 1, false, time.Second) })               // a bad phone in it
+	w.every(2*time.Second, func() { w.visit(ip(40+w.r.IntN(200)), 0, true, 2*time.Second) }) // passers-by
+}
+
+// TestNobodyInnocentIsDecidedAbout runs two hours without an attack.
+func TestNobodyInnocentIsDecidedAbout(t *testing.T) {
+	length := 2 * time.Hour
+	if testing.Short() {
+		length = 20 * time.Minute
+	}
+	w := newWorld(t, 100, DefaultPolicies(), 1)
+	var c tally
+	for i := range 8 {
+		w.client(ip(1+i), 2*time.Second, &c)
+	}
+	innocents(w)
+	w.run(length)
+	for _, dec := range w.decided {
+		t.Errorf("%s %s by %s: %+v", dec.Action, dec.Source, dec.Policy, dec.Evidence)
+	}
+	if c.tried == 0 || c.share() < 1 {
+		t.Errorf("%d of %d served", c.served, c.tried)
+	}
+}
+
+// TestHoldersAreBanned is the main job: clients and an office get through
+// while holders attack in three shapes, with and without the server's own
+// limit of unproven connections.
+func TestHoldersAreBanned(t *testing.T) {
+	for _, shape := range []struct {
+		name           string
+		sources, conns int
+		limit          int
+		whole, end     float64 // share served, of all 75 s and of the last 20
+	}{
+		{"3x60", 3, 60, 0, 0.95, 0.99},
+		{"3x60 limited", 3, 60, 10, 0.95, 0.99},
+		{"20x9", 20, 9, 0, 0.95, 0.99},
+		{"20x9 limited", 20, 9, 10, 0.95, 0.99},
+	} {
+		t.Run(shape.name, func(t *testing.T) {
+			w := newWorld(t, 100, DefaultPolicies(), 2)
+			w.limit = shape.limit
+			innocents(w)
+			clients, office := crowd(w)
+			w.run(20 * time.Second) // an ordinary day
+			*clients, *office = tally{}, tally{}
+			for i := range shape.sources {
+				w.sitter(ip(300+i), shape.conns, 30*time.Second)
+			}
+			attacked := w.now
+			w.run(55 * time.Second)
+			before := [2]tally{*clients, *office}
+			w.run(20 * time.Second)
+			for i, all := range []tally{*clients, *office} {
+				end := tally{all.tried - before[i].tried, all.served - before[i].served}
+				t.Logf("served %.1f %%, in the last 20 s %.1f %%", 100*all.share(), 100*end.share())
+				if all.share() < shape.whole || end.share() < shape.end {
+					t.Errorf("want %.0f and %.0f", 100*shape.whole, 100*shape.end)
+				}
+			}
+			for _, dec := range w.decided {
+				if !attacker(dec, shape.sources) {
+					t.Errorf("%s %s by %s", dec.Action, dec.Source, dec.Policy)
+				}
+			}
+			if len(w.decided) > 0 {
+				first, last := w.decided[0], w.decided[len(w.decided)-1]
+				t.Logf("%d decisions, the first after %v, the last after %v", len(w.decided), first.At.Sub(attacked), last.At.Sub(attacked))
+			}
+		})
+	}
+}
+
+func attacker(dec Decision, sources int) bool {
+	for i := range sources {
+		if dec.Source.Contains(ip(300 + i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestOneThreadEach is the third shape. Only the age of a connection tells, so
+// nothing happens for twenty seconds, and then bans come thirty in a minute:
+// it takes some minutes to win, but it is won.
+func TestOneThreadEach(t *testing.T) {
+	const sources = 180
+	w := newWorld(t, 100, DefaultPolicies(), 3)
+	w.limit = 10
+	innocents(w)
+	clients, office := crowd(w)
+	for i := range sources {
+		w.sitter(ip(300+i), 1, 30*time.Second)
+	}
+	w.run(5 * time.Minute)
+	*clients, *office = tally{}, tally{}
+	w.run(10 * time.Minute)
+	if clients.share() < 0.95 || office.share() < 0.95 {
+		t.Errorf("from the fifth to the fifteenth minute: %.1f %% and %.1f %% served",
+			100*clients.share(), 100*office.share())
+	}
+	for _, dec := range w.decided {
+		if !attacker(dec, sources) {
+			t.Errorf("%s %s by %s", dec.Action, dec.Source, dec.Policy)
+		}
+	}
+}
+
+// TestEachDefaultActs has one attack for each policy that the test above does
+// not need, with the time by which it must have acted.
+func TestEachDefaultActs(t *testing.T) {
+	eve := ip(300)
+	for _, attack := range []struct {
+		policy  string
+		within  time.Duration
+		not     time.Duration // not before
+		prepare func(w *world)
+	}{
+		{"thread-hogging", 3 * time.Second, time.Second, func(w *world) { w.sitter(eve, 120, time.Hour) }},
+		{"long-unproven", 22 * time.Second, 20 * time.Second, func(w *world) {
+			for i := range 140 {
+				w.sitter(ip(300+i), 1, time.Hour)
+			}
+		}},
+		{"slow-hogging", 5 * time.Minute, time.Minute, func(w *world) { w.sitter(eve, 10, 20*time.Second) }},
+		{"failed-logins", 10 * time.Second, time.Second, func(w *world) {
+			w.every(500*time.Millisecond, func() { w.visit(eve, 1, false, time.Second) })
+		}},
+		{"failed-logins", 20 * time.Minute, 5 * time.Minute, func(w *world) { // slowly
+			w.every(20*time.Second, func() { w.visit(eve, 1, false, time.Second) })
+		}},
+		{"short-flood", 30 * time.Second, 5 * time.Second, func(w *world) {
+			w.every(50*time.Millisecond, func() { w.visit(eve, 0, false, 20*time.Millisecond) })
+		}},
+	} {
+		t.Run(attack.policy, func(t *testing.T) {
+			w := newWorld(t, 100, DefaultPolicies(), 4)
+			innocents(w)
+			crowd(w)
+			w.run(10 * time.Second)
+			began := w.now
+			attack.prepare(w)
+			w.run(attack.within)
+			bans := w.bans(eve)
+			if len(bans) == 0 {
+				t.Fatalf("no ban within %v", attack.within)
+			}
+			if bans[0].Policy != attack.policy || bans[0].At.Sub(began) < attack.not {
+				t.Errorf("banned by %s after %v, want %s after %v at least",
+					bans[0].Policy, bans[0].At.Sub(began), attack.policy, attack.not)
+			}
+		})
+	}
+}
