@@ -23,6 +23,8 @@ type ledger struct {
 	kinds    map[connlog.Kind]int
 	ends     map[connlog.End]int
 	last     connlog.Event
+
+	shutDown uint64 // the last connection that was
 }
 
 func newLedger(t *testing.T, services []Service) *ledger {
@@ -116,6 +118,12 @@ func (l *ledger) proved(e *connlog.Event) {
 func (l *ledger) closed(e *connlog.Event) {
 	l.t.Helper()
 	o := l.open[e.Conn]
+	if e.End == connlog.EndShutdown {
+		if e.Conn < l.shutDown {
+			l.t.Fatalf("seq %d: conn %d is shut down after %d", e.Seq, e.Conn, l.shutDown)
+		}
+		l.shutDown = e.Conn
+	}
 	if o == nil || o.ClientIP != e.ClientIP || o.Service != e.Service {
 		l.t.Fatalf("seq %d: close of conn %d does not match %+v", e.Seq, e.Conn, o)
 	}
@@ -153,6 +161,11 @@ func (l *ledger) refusal(e *connlog.Event) {
 		l.t.Fatalf("seq %d: refusal with %d of %d busy, counted %d", e.Seq, e.Busy, e.Threads, l.busy[e.Service])
 	case e.Reason == connlog.RefuseBusy && e.Count == 0 && e.Busy < e.Threads:
 		l.t.Fatalf("seq %d: busy with %d of %d threads held", e.Seq, e.Busy, e.Threads)
+	case e.Reason == connlog.RefuseSessions && e.Count == 0:
+		source := connlog.AddressLevel.Source(e.ClientIP)
+		if n := l.unproven[e.Service][source]; n != s.UnprovenPerSource {
+			l.t.Fatalf("seq %d: %v has %d unproven of %d, and is refused", e.Seq, source, n, s.UnprovenPerSource)
+		}
 	}
 	l.refused[e.Service] += max(e.Count, 1)
 }

@@ -97,31 +97,31 @@ func TestHoldersTakeThreadsAndComeBack(t *testing.T) {
 			t.Parallel()
 			s := serve(t, "127.0.0.1", &boundedServer{threads: 5, smtp: service == SMTP})
 			holders := Holders(service, 8, addr("127.0.6.1"))
-			holders.Drip = 100 * time.Millisecond
+			holders.Drip, holders.Every = 100*time.Millisecond, 300*time.Millisecond
 			customers := Customers(service, Addresses(addr("127.0.5.1"), 8))
-			customers.From = 2 * time.Second
+			customers.From = time.Second
 			cut := 0
 			r := run(t, &Live{
-				Length: 6 * time.Second, Target: both(s, s), Groups: []Group{holders, customers},
+				Length: 4 * time.Second, Target: both(s, s), Groups: []Group{holders, customers},
 				Progress: func(second int, _ []Second) {
-					if second == 3 {
+					if second == 1 {
 						cut = s.cut()
 					}
 				},
 			})
 			h := r.Group("holders")
-			if held := h.Seconds[2].Held; held != 5 || cut != 5 {
+			if held := h.Seconds[1].Held; held != 5 || cut != 5 {
 				t.Errorf("%d held of 5 threads, %d cut", held, cut)
 			}
-			if held := h.Seconds[5].Held; held != 5 {
+			if held := h.Seconds[3].Held; held != 5 {
 				t.Errorf("%d held two seconds after the cut", held)
 			}
 			sum := h.Total()
 			if sum.Outcomes[Cut] != 5 || sum.Outcomes[Busy] == 0 || sum.Ended() != 5+sum.Outcomes[Busy] {
 				t.Errorf("holders: %v", sum.Outcomes)
 			}
-			before := r.Group("customers").Between(0, 4)
-			if before.Outcomes[Busy] < 20 || before.Outcomes[Busy] != before.Ended() {
+			before := r.Group("customers").Between(0, 2)
+			if before.Outcomes[Busy] < 10 || before.Outcomes[Busy] != before.Ended() {
 				t.Errorf("customers before the cut: %v", before.Outcomes)
 			}
 			if got := r.Group("customers").Total().Outcomes[Done]; got == 0 {
@@ -186,11 +186,11 @@ func TestFloodAndBulk(t *testing.T) {
 	bulk := BulkSender(addr("127.0.8.2"))
 	bulk.Tries, bulk.Hold, bulk.Every = 10, 500*time.Millisecond, time.Second
 	r := run(t, &Live{
-		Length: 3 * time.Second, Target: both(www, mail),
+		Length: 2 * time.Second, Target: both(www, mail),
 		Groups: []Group{Flood(WWW, 200, addr("127.0.8.1")), bulk},
 	})
-	only(t, r, "flood", Done, 300)
-	only(t, r, "bulk", Done, 3)
+	only(t, r, "flood", Done, 200)
+	only(t, r, "bulk", Done, 2)
 	sessions := r.Group("bulk").Total().Outcomes[Done]
 	if mail.messages < 10*sessions || mail.sessions > sessions+3 {
 		t.Errorf("%d messages in %d sessions, %d of them done", mail.messages, mail.sessions, sessions)
@@ -225,12 +225,13 @@ func TestHoldersLetGo(t *testing.T) {
 	s := serve(t, "127.0.0.1", &boundedServer{threads: 50})
 	brief, until := Holders(WWW, 3, addr("127.0.11.1")), Holders(WWW, 3, addr("127.0.11.2"))
 	brief.Name, brief.Hold = "brief", 400*time.Millisecond
-	until.Name, until.Until = "until", 1500*time.Millisecond
-	r := run(t, &Live{Length: 3 * time.Second, Target: both(s, s), Groups: []Group{brief, until}})
+	until.Name, until.Until, until.Every = "until", 800*time.Millisecond, 300*time.Millisecond
+	brief.Every = until.Every
+	r := run(t, &Live{Length: 2 * time.Second, Target: both(s, s), Groups: []Group{brief, until}})
 	only(t, r, "brief", Released, 3)
-	only(t, r, "until", Released, 1)
-	if g := r.Group("until"); g.Seconds[2].Held != 0 || g.Seconds[2].Attempts != 0 || g.Unfinished != 0 {
-		t.Errorf("after its time: %+v, %d unfinished", g.Seconds[2], g.Unfinished)
+	only(t, r, "until", Released, 3)
+	if g := r.Group("until"); g.Seconds[1].Held != 0 || g.Seconds[1].Attempts != 0 || g.Unfinished != 0 {
+		t.Errorf("after its time: %+v, %d unfinished", g.Seconds[1], g.Unfinished)
 	}
 }
 

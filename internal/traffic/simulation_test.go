@@ -228,6 +228,24 @@ func TestRefusalsAreFolded(t *testing.T) {
 	}
 }
 
+// The ledger checks both sides of the limit; here it must matter.
+func TestSessionLimitIsForTheUnproven(t *testing.T) {
+	s := &Simulation{
+		Seed: 9, Length: 20 * time.Second,
+		Services: []Service{{Name: SMTP, Threads: 100, UnprovenPerSource: 5}},
+		Groups:   []Group{Office(SMTP, 40, addr("192.0.2.1")), BulkSender(addr("192.0.2.1"))},
+	}
+	refused := 0
+	l := play(t, s, func(e *connlog.Event) {
+		if e.Reason == connlog.RefuseSessions {
+			refused++
+		}
+	})
+	if refused < 20 || l.kinds[connlog.Proven] < 1000 {
+		t.Errorf("%d refused, %d proven", refused, l.kinds[connlog.Proven])
+	}
+}
+
 func TestGroupKeepsItsTime(t *testing.T) {
 	s := underAttack(8)
 	s.Groups[2].From, s.Groups[2].Until = 5*time.Second, 12*time.Second
