@@ -2,9 +2,9 @@
 // server is doing.
 //
 // The model: [Protocol] is a net/http server on admitted connections. One
-// connection holds one thread, however many requests it carries; a
-// [http.Server.ConnState] hook keeps its stage clocks: command while a request
-// is read, deliver while it is answered, idle between two.
+// connection holds one thread, however many requests it carries. Its stage
+// clocks tell command while a request is read, deliver while it is answered,
+// and idle between two.
 //
 //	/healthz      200 "ok", or 503 while the server stops
 //	/status       the services and their threads, for people

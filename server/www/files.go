@@ -35,7 +35,7 @@ func welcome(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	lockDown(w.Header())
 	_, _ = w.Write(welcomePage) // The client's loss.
 }
 

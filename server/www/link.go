@@ -41,6 +41,18 @@ func (l linkListener) Accept() (net.Conn, error) {
 	return &link{Conn: admitted}, nil
 }
 
+// Read reads from the client. The first bytes after a pause begin a request.
+func (l *link) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	if n > 0 {
+		switch l.Stage() {
+		case connlog.StageGreeting, connlog.StageIdle:
+			l.Enter(connlog.StageCommand)
+		}
+	}
+	return n, err
+}
+
 // Write writes to the client. What the library writes in a stage in which no
 // handler was asked is its own complaint about something that is no request.
 func (l *link) Write(b []byte) (int, error) {
@@ -80,16 +92,9 @@ func (l *link) CloseWrite() error {
 	return l.Conn.CloseWrite()
 }
 
-// connState keeps the stage clocks.
+// connState notes that an answer is complete and the next request waited for.
 func connState(c net.Conn, state http.ConnState) {
-	l, ok := c.(*link)
-	if !ok {
-		return
-	}
-	switch state {
-	case http.StateActive:
-		l.Enter(connlog.StageCommand)
-	case http.StateIdle:
+	if l, ok := c.(*link); ok && state == http.StateIdle {
 		l.prove()
 		l.Enter(connlog.StageIdle)
 	}

@@ -73,6 +73,6 @@ func (v statusView) writePage(w http.ResponseWriter) {
 		http.Error(w, "The page could not be made", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	lockDown(w.Header())
 	_, _ = page.WriteTo(w) // The client's loss.
 }

@@ -83,6 +83,9 @@ func New(o Options) (*Protocol, error) {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, linkKey{}, c)
 		},
+		// Or OPTIONS * would be answered past our handler.
+		DisableGeneralOptionsHandler: true,
+
 		ErrorLog: log.New(libraryLog{o.Logger}, "", 0),
 	}
 	return p, nil
