@@ -1,0 +1,195 @@
+package detector
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"overstay/connlog"
+)
+
+// TestScanDoesNotFlush is the attack that empties a plain LRU: for each line
+// about one of 200 offenders come 100 addresses that are never seen again. The
+// offenders' states have to be there when they return, as measured by the
+// opens that are remembered. A plain LRU of the same size keeps four in ten.
+func TestScanDoesNotFlush(t *testing.T) {
+	const size, offenders, sweep = 10_000, 200, 100
+	rounds := 6000
+	if testing.Short() {
+		rounds = 2000
+	}
+	d := mustNew(t, Options{MaxSources: size})
+	r := rand.New(rand.NewPCG(9, 9))
+	e := connlog.Event{Time: epoch, Boot: "boot1", Service: "www"}
+	visit := func(who netip.Addr) {
+		e.Conn++
+		e.ClientIP = who
+		e.Kind, e.Seq = connlog.Open, e.Seq+1
+		d.Observe(&e)
+		e.Kind, e.Seq = connlog.Close, e.Seq+1
+		d.Observe(&e)
+		e.Time = e.Time.Add(time.Microsecond)
+	}
+	seen := make(map[int]bool)
+	kept, returns, next := 0, 0, 10_000
+	for range rounds {
+		n := r.IntN(offenders)
+		if seen[n] {
+			returns++
+			if d.table.peek(key{addr: connlog.AddressLevel.Source(ip(n)).Addr().As16()}) != nil {
+				kept++
+			}
+		}
+		seen[n] = true
+		visit(ip(n))
+		for range sweep {
+			visit(ip(next))
+			next++
+		}
+	}
+	share := float64(kept) / float64(returns)
+	t.Logf("kept %.1f %%", 100*share)
+	if share < 0.9 {
+		t.Errorf("kept the state of %.1f %% of those that return, want 90", 100*share)
+	}
+	if n := d.Stats().Sources; n != size {
+		t.Errorf("%d sources, want %d", n, size)
+	}
+}
+
+// TestHoldersAreNeverDropped sweeps past sources that hold a thread all the
+// time, and past one that gives it back at the end.
+func TestHoldersAreNeverDropped(t *testing.T) {
+	d := mustNew(t, Options{MaxSources: 10})
+	l := newLogger(100_000)
+	var holders []uint64
+	for i := range 50 {
+		holders = append(holders, l.connect(ip(i)))
+	}
+	for i := range 1000 {
+		l.wait(time.Millisecond)
+		l.close(l.connect(ip(1000+i)), connlog.EndClient)
+	}
+	for i := range l.events {
+		d.Observe(&l.events[i])
+	}
+	if s := d.Stats(); s.Holders != 50 || s.Sources != 10 || s.Conns != 50 {
+		t.Fatalf("%+v", s)
+	}
+	for _, r := range d.Ranking(50) {
+		if r.ThreadSeconds != 1 || r.Conns != 1 {
+			t.Errorf("%v: %+v", r.Source, r)
+		}
+	}
+	l.events = nil
+	for _, id := range holders {
+		l.close(id, connlog.EndClient)
+	}
+	for i := range l.events {
+		d.Observe(&l.events[i])
+	}
+	if s := d.Stats(); s.Holders != 0 || s.Sources != 10 || s.Conns != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+// TestRestingAgreesWithItself checks the queues after random use: nobody is in
+// two, the marks are right, and there is never more than fits.
+func TestRestingAgreesWithItself(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	for _, size := range []int{1, 2, 3, 16, 100} {
+		q, err := newResting(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5000 {
+			k := key{pool: uint16(r.IntN(2 * size))}
+			s := q.get(k)
+			if s == nil {
+				s = &source{key: k}
+			}
+			q.add(s)
+			if q.len() > size || q.peek(k) != s {
+				t.Fatalf("size %d: %d are in, and %v is %v", size, q.len(), k, q.peek(k))
+			}
+		}
+		for _, s := range q.values() {
+			inFrequent, inRecent := q.frequent.Contains(s.key), q.recent.Contains(s.key)
+			if inFrequent == inRecent || inFrequent != (s.queue == queueFrequent) || inRecent != (s.queue == queueRecent) {
+				t.Fatalf("size %d: %v is marked %d", size, s.key, s.queue)
+			}
+		}
+	}
+}
+
+func TestRanking(t *testing.T) {
+	d := mustNew(t, Options{})
+	l := newLogger(1000)
+	for i := range 20 { // the n-th holds n+1, half of them in either pool
+		for j := range i + 1 {
+			l.service = []string{"www", "smtp"}[j%2]
+			id := l.connect(ip(i))
+			if j == 0 {
+				l.prove(id)
+			}
+		}
+	}
+	l.service = "www"
+	l.connect(ip(100)) // two of the same
+	l.connect(ip(99))
+	l.wait(time.Minute)
+	l.beat()
+	for i := range l.events {
+		d.Observe(&l.events[i])
+	}
+	ranks := d.Ranking(5)
+	if len(ranks) != 5 {
+		t.Fatalf("%d ranks", len(ranks))
+	}
+	for i, r := range ranks {
+		n := 20 - i
+		load := float64(n) * (1 - 1/2.718281828459045)
+		if r.Source.Addr() != ip(n-1) || r.Conns != n || r.Unproven != n-1 || r.Oldest != time.Minute ||
+			!agree("load1", r.Load1, load) || r.Share != float64((n+1)/2)/1000 || r.ThreadSeconds != float64(60*n) {
+			t.Errorf("rank %d: %+v", i, r)
+		}
+	}
+	all := d.Ranking(1000)
+	if len(all) != 22 {
+		t.Fatalf("%d ranks of all, want 22", len(all))
+	}
+	// Those of the same load come by address: 192.0.2.0, .99 and .100 hold one.
+	for i, want := range []int{0, 99, 100} {
+		if got := all[19+i].Source.Addr(); got != ip(want) {
+			t.Errorf("rank %d: %v, want %v", 19+i, got, ip(want))
+		}
+	}
+	if d.Ranking(0) != nil {
+		t.Error("a ranking of nobody has somebody")
+	}
+}
+
+// TestSourcesOfIPv6 shares a /64 and keeps two of them apart.
+func TestSourcesOfIPv6(t *testing.T) {
+	d := mustNew(t, Options{})
+	l := newLogger(10)
+	for _, a := range []string{"2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1", "::ffff:192.0.2.1", "192.0.2.1"} {
+		l.connect(netip.MustParseAddr(a))
+	}
+	for i := range l.events {
+		d.Observe(&l.events[i])
+	}
+	var got []string
+	for _, r := range d.Ranking(10) {
+		got = append(got, r.Source.String())
+		if want := map[string]int{"2001:db8::/64": 2, "2001:db8:0:1::/64": 1, "192.0.2.1/32": 2}[r.Source.String()]; r.Conns != want {
+			t.Errorf("%v holds %d, want %d", r.Source, r.Conns, want)
+		}
+	}
+	if len(got) != 3 {
+		t.Errorf("sources %v", got)
+	}
+}
