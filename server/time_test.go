@@ -134,9 +134,10 @@ func TestLimits(t *testing.T) {
 func TestLimitsRestWhileTheServerWorks(t *testing.T) {
 	s := testService(1)
 	s.Limits = Limits{Unproven: 10 * time.Second, Idle: 10 * time.Second, Stage: 10 * time.Second}
-	proto := &lines{release: make(chan struct{})}
+	proto := &lines{}
 	s.Protocol = proto
 	simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
+		proto.release = make(chan struct{}) // It must belong to the bubble.
 		c := newPipeClient(p.dial("192.0.2.1"))
 		c.expect(t, "hi")
 		if got := c.say("login"); got != "ok" {
