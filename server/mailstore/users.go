@@ -27,7 +27,10 @@ var (
 )
 
 const (
-	maxNameBytes  = 64
+	maxNameBytes = 64
+	// bcryptAlphabet is what salt and hash are written in.
+	bcryptAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 	maxUsersLine  = 1 << 10
 	maxUsersBytes = 64 << 20
 	// maxCost bounds how long one login takes: at 14 about a second.
@@ -253,7 +256,7 @@ func checkUser(name, hash string, found bool) (cost int, problem string) {
 		return 0, "expected name:hash"
 	case !ValidName(name):
 		return 0, fmt.Sprintf("%q is not a valid user name (a-z, 0-9 and . _ - inside)", name)
-	case len(hash) != 60:
+	case len(hash) != 60 || !strings.HasPrefix(hash, "$2") || strings.Trim(hash[7:], bcryptAlphabet) != "":
 		return 0, "not a bcrypt hash (htpasswd -B makes one)"
 	}
 	cost, err := bcrypt.Cost([]byte(hash))

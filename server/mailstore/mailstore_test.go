@@ -1,0 +1,459 @@
+package mailstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/bcrypt"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func hash(t testing.TB, password string) string {
+	t.Helper()
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(h)
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	// As htpasswd -B writes it, with $2y$ for $2a$.
+	other := strings.Replace(hash(t, "geheim"), "$2a$", "$2y$", 1)
+	writeFile(t, path, "# people\n\nanna:"+hash(t, "secret")+"\n  ben.b:"+other+"  \n")
+	u, err := OpenUsers(path, UsersOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Len() != 2 || !u.Exists("anna") || !u.Exists("ANNA") || u.Exists("carl") || u.Exists("") {
+		t.Error("the wrong users exist")
+	}
+	for _, c := range []struct {
+		name, password, want string
+		err                  error
+	}{
+		{"anna", "secret", "anna", nil},
+		{"Anna", "secret", "anna", nil},
+		{"ben.b", "geheim", "ben.b", nil},
+		{"anna", "geheim", "", ErrLogin},
+		{"anna", "", "", ErrLogin},
+		{"carl", "secret", "", ErrLogin},
+		{"", "", "", ErrLogin},
+		{"../anna", "secret", "", ErrLogin},
+	} {
+		got, err := u.Authenticate(context.Background(), c.name, c.password)
+		if got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%q %q: %q, %v", c.name, c.password, got, err)
+		}
+	}
+}
+
+// An unknown user must cost what a known one does, or a clock would tell them
+// apart. The cost in the hash is what the time follows from.
+func TestUnknownUsersCostTheSame(t *testing.T) {
+	h, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost+2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := parseUsers("users", strings.NewReader("a:"+hash(t, "x")+"\nb:"+string(h)+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cost, err := bcrypt.Cost(table.nobody); err != nil || cost != bcrypt.MinCost+2 {
+		t.Errorf("cost %d, %v", cost, err)
+	}
+	if err := bcrypt.CompareHashAndPassword(table.nobody, []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		t.Errorf("the comparison did not run: %v", err)
+	}
+}
+
+func TestBadUserLines(t *testing.T) {
+	h := hash(t, "x")
+	for text, line := range map[string]int{
+		"anna\n":                           1,
+		"# ok\nanna:plain\n":               2,
+		"anna:" + h + "x\n":                1,
+		"anna:" + h + ":1000\n":            1,
+		"Anna:" + h + "\n":                 1,
+		"../anna:" + h + "\n":              1,
+		".anna:" + h + "\n":                1,
+		"an/na:" + h + "\n":                1,
+		":" + h + "\n":                     1,
+		"anna:" + h + "\nanna:" + h:        2,
+		"anna:$2a$31$" + h[7:] + "\n":      1,
+		"anna:" + h[:50] + "!" + h[51:]:    1,
+		"anna:$1" + h[2:] + "\n":           1,
+		"\n\n" + strings.Repeat("x", 2000): 3,
+	} {
+		_, err := parseUsers("users", strings.NewReader(text))
+		var bad *UsersError
+		if !errors.As(err, &bad) || bad.Line != line || bad.Path != "users" {
+			t.Errorf("%.40q: %v, want line %d", text, err, line)
+		} else if strings.Contains(err.Error(), h[10:]) {
+			t.Errorf("the error quotes the hash: %v", err)
+		}
+	}
+	if _, err := OpenUsers(filepath.Join(t.TempDir(), "none"), UsersOptions{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestUsersFollowTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	writeFile(t, path, "anna:"+hash(t, "x")+"\n")
+	u, err := OpenUsers(path, UsersOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(text string) {
+		writeFile(t, path+".new", text)
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace("ben:" + hash(t, "x") + "\n")
+	if u.Exists("anna") || !u.Exists("ben") {
+		t.Error("the new file is not read")
+	}
+	replace("nonsense\n")
+	if !u.Exists("ben") {
+		t.Error("a wrong file replaced a right one")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if !u.Exists("ben") {
+		t.Error("a missing file replaced a right one")
+	}
+	replace("carl:" + hash(t, "x") + "\n")
+	if !u.Exists("carl") {
+		t.Error("the repaired file is not read")
+	}
+}
+
+func TestLoginsAreBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	writeFile(t, path, "anna:"+hash(t, "x")+"\n")
+	u, err := OpenUsers(path, UsersOptions{Checks: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.checks <- struct{}{} // Somebody is being checked.
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	for range cap(u.waiting) {
+		waiting.Go(func() {
+			if _, err := u.Authenticate(ctx, "anna", "x"); !errors.Is(err, context.Canceled) {
+				t.Errorf("a waiting one: %v", err)
+			}
+		})
+	}
+	for len(u.waiting) < cap(u.waiting) {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := u.Authenticate(ctx, "anna", "x"); !errors.Is(err, ErrBusy) {
+		t.Errorf("one too many: %v", err)
+	}
+	cancel()
+	waiting.Wait()
+	<-u.checks
+	if _, err := u.Authenticate(context.Background(), "anna", "x"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func FuzzParseUsers(f *testing.F) {
+	f.Add([]byte("# c\nanna:$2a$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde\n"))
+	f.Add([]byte("a:b:c\n\x00"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		table, err := parseUsers("users", bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		for name, h := range table.hashes {
+			if filepath.Base(name) != name || name == "." || name == ".." || len(h) != 60 {
+				t.Errorf("user %q with hash %q", name, h)
+			}
+		}
+	})
+}
+
+// mail returns the messages in a user's new folder.
+func mail(t testing.TB, s *Store, user string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(s.Path(user), "new"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(s.Path(user), "new", e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts
+}
+
+// leftovers returns what stands in tmp folders.
+func leftovers(t testing.TB, s *Store) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.root, "*", "tmp", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func deliver(s *Store, text string, users ...string) error {
+	d, err := s.Begin(users)
+	if err != nil {
+		return err
+	}
+	defer d.Abort()
+	if _, err := d.Write([]byte(text)); err != nil {
+		return err
+	}
+	return d.Commit()
+}
+
+func TestDelivery(t *testing.T) {
+	s := NewStore(filepath.Join(t.TempDir(), "deep", "mail"))
+	for i := range 3 {
+		if err := deliver(s, fmt.Sprint("message ", i), "anna", "ben"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, user := range []string{"anna", "ben"} {
+		if got := strings.Join(mail(t, s, user), ","); got != "message 0,message 1,message 2" {
+			t.Errorf("%s has %q", user, got)
+		}
+		for _, sub := range []string{"", "tmp", "new", "cur"} {
+			info, err := os.Stat(filepath.Join(s.Path(user), sub))
+			if err != nil || info.Mode().Perm() != 0o700 {
+				t.Errorf("%s/%s: %v, %v", user, sub, info, err)
+			}
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(s.Path("anna"), "new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name := entries[0].Name(); !strings.HasSuffix(name, ",S=9") || strings.Contains(name, ":") {
+		t.Errorf("name %q", name)
+	}
+	if got := leftovers(t, s); len(got) != 0 {
+		t.Errorf("left over: %q", got)
+	}
+}
+
+func TestAbort(t *testing.T) {
+	s := NewStore(t.TempDir())
+	d, err := s.Begin([]string{"anna"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	d.Abort()
+	d.Abort()
+	if err := d.Commit(); err == nil {
+		t.Error("Commit after Abort")
+	}
+	if len(mail(t, s, "anna")) != 0 || len(leftovers(t, s)) != 0 {
+		t.Error("something is left")
+	}
+}
+
+func TestNamesStayInside(t *testing.T) {
+	s := NewStore(t.TempDir())
+	for _, name := range []string{"", ".", "..", "../x", "a/b", "/etc", "A", "a\x00", ".a", "a.", strings.Repeat("a", 65)} {
+		if err := deliver(s, "x", name); !errors.Is(err, ErrName) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := deliver(s, "x"); !errors.Is(err, ErrNobody) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+// failingDisk fails at the nth of the calls that are counted.
+type failingDisk struct {
+	realDisk
+	at    string
+	after int
+	err   error
+	calls []string
+}
+
+func (d *failingDisk) step(call string) error {
+	d.calls = append(d.calls, call)
+	if call != d.at {
+		return nil
+	}
+	if d.after--; d.after >= 0 {
+		return nil
+	}
+	return d.err
+}
+
+func (d *failingDisk) Create(path string) (file, error) {
+	if err := d.step("create"); err != nil {
+		return nil, err
+	}
+	f, err := d.realDisk.Create(path)
+	return &failingFile{f, d}, err
+}
+
+func (d *failingDisk) Mkdir(path string) error {
+	return errors.Join(d.step("mkdir"), d.realDisk.Mkdir(path))
+}
+
+func (d *failingDisk) Rename(from, to string) error {
+	if err := d.step("rename"); err != nil {
+		return err
+	}
+	return d.realDisk.Rename(from, to)
+}
+
+func (d *failingDisk) SyncDir(path string) error {
+	return errors.Join(d.realDisk.SyncDir(path), d.step("syncdir "+filepath.Base(path)))
+}
+
+type failingFile struct {
+	file
+	disk *failingDisk
+}
+
+func (f *failingFile) Write(b []byte) (int, error) {
+	if err := f.disk.step("write"); err != nil {
+		return 0, err
+	}
+	return f.file.Write(b)
+}
+
+func (f *failingFile) Sync() error { return errors.Join(f.file.Sync(), f.disk.step("sync")) }
+
+// At whatever step the disk fails: the error says so, nobody has the message,
+// and nothing is left behind.
+func TestDiskFailures(t *testing.T) {
+	for _, step := range []string{"create", "write", "sync", "rename", "syncdir new"} {
+		for after := range 2 {
+			for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+				s := NewStore(t.TempDir())
+				s.disk = &failingDisk{at: step, after: after, err: cause}
+				err := deliver(s, "x", "anna", "ben")
+				if !errors.Is(err, cause) || errors.Is(err, ErrFull) != (cause != syscall.EIO) {
+					t.Errorf("%s %d: %v", step, after, err)
+				}
+				if len(mail(t, s, "anna"))+len(mail(t, s, "ben"))+len(leftovers(t, s)) != 0 {
+					t.Errorf("%s %d: something is left", step, after)
+				}
+			}
+		}
+	}
+	s := NewStore(filepath.Join(t.TempDir(), "mail"))
+	s.disk = &failingDisk{at: "mkdir", err: syscall.ENOSPC}
+	if err := deliver(s, "x", "anna"); !errors.Is(err, ErrFull) {
+		t.Errorf("mkdir: %v", err)
+	}
+}
+
+// A message must be synced before it gets its name, and the name after.
+func TestOrderOfSteps(t *testing.T) {
+	s := NewStore(t.TempDir())
+	if err := deliver(s, "x", "anna"); err != nil { // Makes the folders.
+		t.Fatal(err)
+	}
+	d := &failingDisk{}
+	s.disk = d
+	if err := deliver(s, "x", "anna"); err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	for _, c := range d.calls {
+		if c != "mkdir" {
+			steps = append(steps, c)
+		}
+	}
+	if got := strings.Join(steps, ", "); got != "create, write, sync, rename, syncdir new" {
+		t.Errorf("steps: %s", got)
+	}
+}
+
+func TestConcurrentDeliveries(t *testing.T) {
+	s := NewStore(t.TempDir())
+	var senders sync.WaitGroup
+	for i := range 8 {
+		senders.Go(func() {
+			for j := range 10 {
+				if err := deliver(s, fmt.Sprint(i, j), "anna"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	senders.Wait()
+	if n := len(mail(t, s, "anna")); n != 80 {
+		t.Errorf("%d messages of 80", n)
+	}
+}
+
+// The real thing: a file system of 256 KB.
+func TestFullDisk(t *testing.T) {
+	root := t.TempDir()
+	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no tmpfs: %v", err)
+	}
+	defer func() {
+		if err := syscall.Unmount(root, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := NewStore(root)
+	text, stored := strings.Repeat("x", 50<<10), 0
+	var err error
+	for ; err == nil && stored < 100; stored++ {
+		err = deliver(s, text, "anna")
+	}
+	stored--
+	if !errors.Is(err, ErrFull) {
+		t.Fatalf("after %d messages: %v", stored, err)
+	}
+	if got := mail(t, s, "anna"); len(got) != stored || len(leftovers(t, s)) != 0 {
+		t.Errorf("%d messages of %d, left over %q", len(got), stored, leftovers(t, s))
+	}
+}
+
+func BenchmarkDeliver(b *testing.B) {
+	s := NewStore(b.TempDir())
+	text := strings.Repeat("x", 4<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := deliver(s, text, "anna"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
