@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/gaissmai/bart"
 )
 
 // Allowance is an entry of the allow list: hosts that no ban holds off.
@@ -13,7 +15,7 @@ type Allowance struct {
 	Prefix  netip.Prefix
 	Note    string
 	By      string
-	Created time.Time
+	Created time.Time // zero in a new one for now
 	Expires time.Time // zero for never
 }
 
@@ -62,9 +64,12 @@ func (t *tx) allow(a Allowance) (lifted []Ban, err error) {
 	if err := t.touchAllowed(); err != nil {
 		return nil, err
 	}
+	if a.Created.IsZero() {
+		a.Created = t.now
+	}
 	_, err = t.exec(`INSERT INTO allowed (key, note, by, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (key) DO UPDATE SET note = ?2, by = ?3, expires = ?5`,
-		keyOf(a.Prefix), a.Note, a.By, micros(t.now), micros(a.Expires))
+		keyOf(a.Prefix), a.Note, a.By, micros(a.Created), micros(a.Expires))
 	if err != nil {
 		return nil, err
 	}
@@ -147,31 +152,53 @@ func (t *tx) touchAllowed() error {
 	if err != nil {
 		return err
 	}
+	t.allowed = nil
 	_, err = t.exec("UPDATE meta SET allowed_rev = ?", rev)
 	return err
 }
 
-// allowance returns the allowance with the longest prefix that covers all of p.
-func (t *tx) allowance(p netip.Prefix) (Allowance, bool, error) {
-	query, args := coveringAllowance(p, t.now)
-	st, err := t.stmt(query)
+// allowedOver returns an allowed prefix that covers all of p. The list is read
+// once in a transaction, and not even that when memory has it as it is.
+func (t *tx) allowedOver(p netip.Prefix) (netip.Prefix, bool, error) {
+	if t.allowed == nil {
+		var rev int64
+		if err := t.row("SELECT allowed_rev FROM meta", nil, &rev); err != nil {
+			return netip.Prefix{}, false, err
+		}
+		t.allowed = t.seen.allowed
+		if rev != t.seen.allowedRev {
+			st, err := t.stmt(allAllowed)
+			if err != nil {
+				return netip.Prefix{}, false, err
+			}
+			if t.allowed, err = readAllowed(st.QueryContext(t.ctx)); err != nil {
+				return netip.Prefix{}, false, err
+			}
+		}
+	}
+	c := clock{now: micros(t.now)}
+	over, ok := coveredBy(t.allowed, p, "", &c)
+	return over, ok, nil
+}
+
+const allAllowed = "SELECT key, note, by, created, expires FROM allowed"
+
+// readAllowed makes a table of the rows of allAllowed.
+func readAllowed(rows *sql.Rows, err error) (*bart.Table[slot], error) {
 	if err != nil {
-		return Allowance{}, false, err
+		return nil, err
 	}
-	rows, err := st.QueryContext(t.ctx, args...)
-	if err != nil {
-		return Allowance{}, false, err
+	all, err := collect(rows, scanAllowance)
+	table := new(bart.Table[slot])
+	for _, a := range all {
+		table.Insert(a.Prefix, slot{all: endMicros(micros(a.Expires))})
 	}
-	found, err := collect(rows, scanAllowance)
-	if err != nil || len(found) == 0 {
-		return Allowance{}, false, err
-	}
-	return found[0], true, nil
+	return table, err
 }
 
 // coveringAllowance is the query for the longest allowance that covers p.
 func coveringAllowance(p netip.Prefix, now time.Time) (string, []any) {
 	keys := coveringKeys(p)
-	return "SELECT key, note, by, created, expires FROM allowed WHERE key IN (" + marks(len(keys)) +
+	return allAllowed + " WHERE key IN (" + marks(len(keys)) +
 		") AND (expires = 0 OR expires > ?) ORDER BY substr(key, 17) DESC LIMIT 1", append(keys, micros(now))
 }

@@ -22,6 +22,8 @@ var (
 	ErrTooWide = errors.New("banlist: prefix is too wide")
 	// ErrAllowed is wrapped when the allow list forbids a ban.
 	ErrAllowed = errors.New("banlist: prefix is on the allow list")
+	// ErrFull is wrapped when the list holds as many bans as it may.
+	ErrFull = errors.New("banlist: list is full")
 	// ErrState is wrapped when an entry is not in the state that a call needs.
 	ErrState = errors.New("banlist: entry is in another state")
 )
@@ -217,6 +219,15 @@ func (b Ban) normal(force bool) (Ban, error) {
 		}
 	}
 	return b, nil
+}
+
+// knownState reports whether an entry can be in the state.
+func knownState(s State) bool {
+	switch s {
+	case Suggested, Active, Rejected, Lifted, Expired:
+		return true
+	}
+	return false
 }
 
 // knownOrigin reports whether the origin begins as one of the four does.

@@ -60,7 +60,7 @@ func (l *List) Decide(ctx context.Context, decisions []Ban) ([]Result, error) {
 	err := l.write(ctx, func(t *tx) error {
 		results = make([]Result, 0, len(decisions))
 		for _, d := range decisions {
-			r, err := t.decide(d, l.options)
+			r, err := t.decide(d, l.options.SuggestionTTL, false)
 			if err != nil {
 				return err
 			}
@@ -74,27 +74,27 @@ func (l *List) Decide(ctx context.Context, decisions []Ban) ([]Result, error) {
 	return results, nil
 }
 
-// decide takes one decision.
-func (t *tx) decide(d Ban, o Options) (Result, error) {
-	d, err := d.normal(false)
+// decide takes one decision. A suggestion waits for ttl.
+func (t *tx) decide(d Ban, ttl time.Duration, force bool) (Result, error) {
+	d, err := d.normal(force)
 	if err == nil && (d.State != Active && d.State != Suggested || d.Decided.IsZero()) {
 		err = fmt.Errorf("%w: a decision in state %q of %v", ErrInvalid, d.State, d.Decided)
 	}
 	if err != nil {
 		return Result{Outcome: Refused, Err: err}, nil
 	}
-	if b, ok, err := t.known(d.ID); ok || err != nil {
+	if b, ok, err := t.answered(d.ID); ok || err != nil {
 		return Result{Outcome: Known, Ban: b}, err
 	}
-	if a, ok, err := t.allowance(d.Prefix); err != nil {
+	if over, ok, err := t.allowedOver(d.Prefix); err != nil {
 		return Result{}, err
 	} else if ok {
-		return Result{Outcome: Exempt, Allowed: a.Prefix}, t.merge(d.ID, "")
+		return Result{Outcome: Exempt, Allowed: over}, t.merge(d.ID, "")
 	}
 	d.Created, d.QuietUntil = t.now, time.Time{}
 	d.Expires = endOf(d.Decided, d.Duration)
 	if d.State == Suggested {
-		d.Expires = d.Decided.Add(o.SuggestionTTL)
+		d.Expires = d.Decided.Add(ttl)
 	}
 	if over(d.Expires, t.now) {
 		d.State = Expired
@@ -102,6 +102,9 @@ func (t *tx) decide(d Ban, o Options) (Result, error) {
 	}
 	if r, ok, err := t.decideBeside(d); ok || err != nil {
 		return r, err
+	}
+	if t.room <= 0 {
+		return Result{Outcome: Refused, Err: ErrFull}, nil
 	}
 	r := Result{Outcome: Banned, Ban: d}
 	if d.State == Suggested {

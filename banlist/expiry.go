@@ -17,8 +17,9 @@ const (
 	maxSweepPause = time.Hour
 )
 
-// untilSweep returns how long it is until something ends.
-func (l *List) untilSweep(ctx context.Context) time.Duration {
+// untilSweep returns how long it is until something ends, but not less than
+// the pause since the last sweep.
+func (l *List) untilSweep(ctx context.Context, last time.Time) time.Duration {
 	ends, err := queryAll(ctx, l, func(row scanner) (sql.NullInt64, error) {
 		var end sql.NullInt64
 		return end, row.Scan(&end)
@@ -33,7 +34,7 @@ func (l *List) untilSweep(ctx context.Context) time.Duration {
 			pause = min(pause, time.Until(fromMicros(end.Int64)))
 		}
 	}
-	return max(pause, minSweepPause)
+	return max(pause, minSweepPause-time.Since(last))
 }
 
 // sweep gives the state expired to what is over, in whichever process comes
@@ -162,13 +163,13 @@ func (t *tx) prune(keep time.Duration, most int) (more bool, err error) {
 	return more, nil
 }
 
-// nthNewest returns the time, in microseconds, before which rows are too many
-// or too old.
+// nthNewest returns the time, in microseconds, before which rows are too old,
+// or more than n.
 func (t *tx) nthNewest(query string, n int, before time.Time) (int64, error) {
 	var at int64
 	err := t.row(query, []any{n}, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return micros(before), nil
 	}
-	return max(at, micros(before)), err
+	return max(at+1, micros(before)), err
 }

@@ -54,6 +54,10 @@ func set[T int | time.Duration](v *T, standard T) {
 	}
 }
 
+// horizon is how far ahead of the next poll a ban must end for a lookup not to
+// ask the clock.
+const horizon = 10 * time.Minute
+
 // List is an open banned-host list. All methods may be called at the same
 // time.
 type List struct {
@@ -62,6 +66,9 @@ type List struct {
 	view    atomic.Pointer[view]
 	store   atomic.Pointer[store] // replaced when the file is
 	feed    feed
+	// horizon lets most lookups do without the clock: it is renewed with each
+	// poll, and lies far enough ahead that it cannot come before the next.
+	horizon atomic.Int64
 
 	mu         sync.Mutex // held by writers and by refresh
 	closed     bool
@@ -120,6 +127,7 @@ func (l *List) Close() error {
 		l.cancel()
 	}
 	l.tasks.Wait()
+	l.horizon.Store(0) // Nobody renews it any more.
 	l.notice.close()
 	l.feed.close()
 	s := l.store.Load()
@@ -139,14 +147,14 @@ func (l *List) Blocked(addr netip.Addr, service string) bool {
 		_, blocked := l.Match(addr, service)
 		return blocked
 	}
-	return l.view.Load().blocked(addr, service)
+	return l.view.Load().blocked(addr, service, l.horizon.Load())
 }
 
 // Match is Blocked, and returns the entry: of those that block, the one with
 // the longest prefix. It is for people and may read the file; when the file
 // fails, the entry holds what is known without it.
 func (l *List) Match(addr netip.Addr, service string) (*Ban, bool) {
-	if !l.options.Lazy && !l.view.Load().blocked(addr, service) {
+	if !l.options.Lazy && !l.Blocked(addr, service) {
 		return nil, false
 	}
 	a, err := l.Check(context.Background(), addr, service)
@@ -187,8 +195,10 @@ func (l *List) run(ctx context.Context) {
 	defer prune.Stop()
 	sweep := time.NewTimer(0)
 	defer sweep.Stop()
+	var swept time.Time
 	l.tidy(ctx)
 	for {
+		l.horizon.Store(time.Now().Add(horizon + l.options.Poll).UnixMicro())
 		select {
 		case <-ctx.Done():
 			return
@@ -196,6 +206,7 @@ func (l *List) run(ctx context.Context) {
 		case <-poll.C:
 		case <-sweep.C:
 			l.sweep(ctx)
+			swept = time.Now()
 		case <-prune.C:
 			l.tidy(ctx)
 		}
@@ -204,7 +215,7 @@ func (l *List) run(ctx context.Context) {
 		l.noteLocked(err)
 		l.mu.Unlock()
 		if err == nil {
-			sweep.Reset(l.untilSweep(ctx))
+			sweep.Reset(l.untilSweep(ctx, swept))
 		}
 	}
 }
@@ -223,7 +234,9 @@ func (l *List) write(ctx context.Context, fn func(t *tx) error) error {
 		l.noteLocked(err)
 		return err
 	}
-	changed, err := s.write(ctx, fn)
+	v := l.view.Load()
+	seen := known{room: l.options.MaxEntries - v.bans.Size(), allowed: v.allowed, allowedRev: l.allowedRev}
+	changed, err := s.write(ctx, seen, fn)
 	if err != nil {
 		l.noteLocked(err)
 		return err

@@ -43,7 +43,7 @@ func (l *List) load(ctx context.Context, s *store) error {
 		if err != nil {
 			return err
 		}
-		allowed, err := readAllowed(ctx, tx)
+		allowed, err := readAllowed(tx.QueryContext(ctx, allAllowed))
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (l *List) applyLocked(ctx context.Context, tx *sql.Tx, r revs) error {
 	next := &view{bans: edited(v.bans, d.edits), allowed: v.allowed}
 	c := Change{Added: d.added, Removed: d.removed}
 	if r.allowed != l.allowedRev {
-		if next.allowed, err = readAllowed(ctx, tx); err != nil {
+		if next.allowed, err = readAllowed(tx.QueryContext(ctx, allAllowed)); err != nil {
 			return err
 		}
 		c.Allowed = true
@@ -163,20 +163,6 @@ func readActive(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
 		table.Insert(at, s)
 	}
 	return table, rows.Err()
-}
-
-// readAllowed reads the allow list into a table.
-func readAllowed(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
-	rows, err := tx.QueryContext(ctx, "SELECT key, note, by, created, expires FROM allowed")
-	if err != nil {
-		return nil, err
-	}
-	all, err := collect(rows, scanAllowance)
-	table := new(bart.Table[slot])
-	for _, a := range all {
-		table.Insert(a.Prefix, slot{all: endMicros(micros(a.Expires))})
-	}
-	return table, err
 }
 
 // delta is what changed in the file since some rev.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,10 +42,10 @@ func (l *List) Add(ctx context.Context, b Ban, o AddOptions) (Ban, error) {
 // add stores a ban made by hand, over the entry of the same prefix and
 // services if there is one.
 func (t *tx) add(b *Ban) error {
-	if a, ok, err := t.allowance(b.Prefix); err != nil {
+	if over, ok, err := t.allowedOver(b.Prefix); err != nil {
 		return err
 	} else if ok {
-		return fmt.Errorf("%w: %v is covered by %v", ErrAllowed, b.Prefix, a.Prefix)
+		return fmt.Errorf("%w: %v is covered by %v", ErrAllowed, b.Prefix, over)
 	}
 	b.Created, b.Decided = t.now, t.now
 	b.Expires = endOf(t.now, b.Duration)
@@ -66,9 +67,10 @@ func (t *tx) add(b *Ban) error {
 	return t.insert(*b, b.Origin)
 }
 
-// newID returns an id for an entry that no detector made.
+// newID returns an id for an entry that no detector made. Ids sort by time,
+// which keeps the index of a long import small in memory.
 func newID(kind string) string {
-	return kind + "-" + strings.ToLower(rand.Text()[:16])
+	return kind + "-" + strconv.FormatInt(time.Now().UnixMilli(), 36) + strings.ToLower(rand.Text()[:10])
 }
 
 // Approve turns a suggestion into a ban that begins now. With services or a
@@ -76,10 +78,10 @@ func newID(kind string) string {
 func (l *List) Approve(ctx context.Context, id string, a Act) (Ban, error) {
 	a = a.normal()
 	return l.change(ctx, id, Suggested, func(t *tx, b *Ban) error {
-		if al, ok, err := t.allowance(b.Prefix); err != nil {
+		if over, ok, err := t.allowedOver(b.Prefix); err != nil {
 			return err
 		} else if ok {
-			return fmt.Errorf("%w: %v is covered by %v", ErrAllowed, b.Prefix, al.Prefix)
+			return fmt.Errorf("%w: %v is covered by %v", ErrAllowed, b.Prefix, over)
 		}
 		b.State, b.Decided, b.Expires = Active, t.now, endOf(t.now, b.Duration)
 		return t.update(*b, Suggested, t.now, a)

@@ -120,6 +120,9 @@ func scanBan(row scanner) (Ban, error) {
 	if b.Prefix, err = prefixOf(key); err != nil {
 		return b, err
 	}
+	if !knownState(b.State) {
+		return b, fmt.Errorf("%w: state %q", ErrDamaged, b.State)
+	}
 	b.Services = splitServices(services)
 	b.Created, b.Decided = fromMicros(created), fromMicros(decided)
 	b.Expires, b.QuietUntil = fromMicros(expires), fromMicros(quietTo)
@@ -142,22 +145,28 @@ func (t *tx) entry(id string) (Ban, error) {
 	return found[0], nil
 }
 
-// insert stores a new entry.
+// insert stores a new entry, and its first step.
 func (t *tx) insert(b Ban, by string) error {
+	if err := t.store(b); err != nil {
+		return err
+	}
+	return t.record(Transition{Time: t.now, ID: b.ID, Prefix: b.Prefix, To: b.State, By: by, Reason: b.Reason})
+}
+
+// store stores a new entry.
+func (t *tx) store(b Ban) error {
 	rev, err := t.touch()
 	if err != nil {
 		return err
 	}
+	t.room--
 	_, err = t.exec(`INSERT INTO ban
 		(id, key, services, state, reason, origin, created, decided, expires, duration, quiet_until, evidence, rev)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		b.ID, keyOf(b.Prefix), joinServices(b.Services), string(b.State), b.Reason, b.Origin,
 		micros(b.Created), micros(b.Decided), micros(b.Expires), b.Duration.Microseconds(),
 		micros(b.QuietUntil), string(b.Evidence), rev)
-	if err != nil {
-		return err
-	}
-	return t.record(Transition{Time: t.now, ID: b.ID, Prefix: b.Prefix, To: b.State, By: by, Reason: b.Reason})
+	return err
 }
 
 // update stores an entry that is there, and the step it took from its state
@@ -186,9 +195,9 @@ func (t *tx) merge(id, ban string) error {
 	return err
 }
 
-// known returns the entry that answered the decision of an id before. The
+// answered returns the entry that answered the decision of an id before. The
 // entry is zero when none did.
-func (t *tx) known(id string) (b Ban, ok bool, err error) {
+func (t *tx) answered(id string) (b Ban, ok bool, err error) {
 	b, err = t.entry(id)
 	if !errors.Is(err, ErrNotFound) {
 		return b, err == nil, err

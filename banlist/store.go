@@ -130,6 +130,7 @@ func openDB(path string, conns int) (*sql.DB, error) {
 			"synchronous(FULL)", // a commit is on the disk when it returns
 			"journal_size_limit(16777216)",
 			"temp_store(MEMORY)",
+			"cache_size(-16384)", // KiB; an import walks all over the indexes
 		},
 		"mode": {"rw"},
 	}

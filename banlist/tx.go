@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gaissmai/bart"
 )
 
 // tx is a write transaction, with the time that all its steps share.
@@ -14,11 +16,22 @@ type tx struct {
 	s   *store
 	now time.Time
 	rev int64 // 0 until something is changed
+	// room is how many more entries detectors and imports may bring.
+	room    int
+	seen    known
+	allowed *bart.Table[slot] // nil until somebody asks
+}
+
+// known is what the writer has in memory of the file.
+type known struct {
+	room       int // how many entries the list can still take
+	allowed    *bart.Table[slot]
+	allowedRev int64
 }
 
 // write runs fn in a transaction and commits it, if fn changed something.
-func (s *store) write(ctx context.Context, fn func(t *tx) error) (changed bool, err error) {
-	t := &tx{ctx: ctx, s: s, now: time.Now().UTC().Truncate(time.Microsecond)}
+func (s *store) write(ctx context.Context, seen known, fn func(t *tx) error) (changed bool, err error) {
+	t := &tx{ctx: ctx, s: s, now: time.Now().UTC().Truncate(time.Microsecond), room: seen.room, seen: seen}
 	err = s.inTransaction(ctx, func() (bool, error) {
 		err := fn(t)
 		return t.rev != 0, err

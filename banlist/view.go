@@ -74,11 +74,16 @@ func (s slot) blocks(service string, c *clock) bool {
 	return false
 }
 
-// clock reads the time once, and only if somebody asks.
-type clock struct{ now int64 }
+// clock reads the time once, and only if the answer depends on it.
+type clock struct {
+	now int64
+	// horizon is a time that has certainly not come yet.
+	horizon int64
+}
 
+// before reports whether it is before end.
 func (c *clock) before(end int64) bool {
-	if end == forever {
+	if end > c.horizon && c.horizon != 0 || end == forever {
 		return true
 	}
 	if c.now == 0 {
@@ -99,12 +104,12 @@ func newView() *view {
 }
 
 // blocked is List.Blocked on this view.
-func (v *view) blocked(addr netip.Addr, service string) bool {
+func (v *view) blocked(addr netip.Addr, service string, horizon int64) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
 		return false
 	}
-	var c clock
+	c := clock{horizon: horizon}
 	if !covered(v.bans, addr, service, &c) {
 		return false
 	}
@@ -122,19 +127,24 @@ func covered(t *bart.Table[slot], addr netip.Addr, service string, c *clock) boo
 	if s.blocks(service, c) {
 		return true
 	}
-	p := netip.PrefixFrom(addr, addr.BitLen())
+	_, ok = coveredBy(t, netip.PrefixFrom(addr, addr.BitLen()), service, c)
+	return ok
+}
+
+// coveredBy returns the longest prefix over p whose slot is in force.
+func coveredBy(t *bart.Table[slot], p netip.Prefix, service string, c *clock) (netip.Prefix, bool) {
 	for {
 		q, s, ok := t.LookupPrefixLPM(p)
 		if !ok {
-			return false
+			return q, false
 		}
 		if s.blocks(service, c) {
-			return true
+			return q, true
 		}
 		if q.Bits() == 0 {
-			return false
+			return q, false
 		}
-		p = netip.PrefixFrom(addr, q.Bits()-1)
+		p = netip.PrefixFrom(q.Addr(), q.Bits()-1)
 	}
 }
 
