@@ -66,7 +66,7 @@ func TestQueueIsInOrder(t *testing.T) {
 		}
 		next := q.take()
 		waiting--
-		if next.before(&last) {
+		if next.at < last.at || next.at == last.at && next.order < last.order {
 			t.Fatalf("seed %d: %+v after %+v", seed, next, last)
 		}
 		last = next
