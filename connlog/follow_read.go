@@ -75,15 +75,18 @@ func (f *follower) read(src *source) (next generation, ok bool) {
 		return next, false
 	}
 	for !f.ended() {
-		f.catchUp(src)
+		if f.catchUp(src); f.ended() {
+			break
+		}
 		if f.moved(src) {
 			if next, ok = f.drain(src); ok {
 				return next, true
 			}
 			continue
 		}
-		f.goLive()
-		f.edge(src)
+		if f.goLive(); !f.ended() {
+			f.edge(src)
+		}
 	}
 	return next, false
 }
@@ -172,8 +175,7 @@ func (f *follower) moved(src *source) bool {
 func (f *follower) drain(src *source) (next generation, ok bool) {
 	pause := time.Millisecond
 	for {
-		f.catchUp(src)
-		if f.ended() {
+		if f.catchUp(src); f.ended() {
 			return next, false
 		}
 		if next, ok = f.after(src); ok && next.print != (Fingerprint{}) {
@@ -190,7 +192,7 @@ func (f *follower) drain(src *source) (next generation, ok bool) {
 		}
 		pause = min(2*pause, watchInterval)
 	}
-	if f.catchUp(src); src.partial() > 0 {
+	if f.catchUp(src); src.partial() > 0 && !f.ended() {
 		f.report(&TornError{src.path, src.offset, src.partial()})
 	}
 	return next, true

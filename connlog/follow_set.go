@@ -117,12 +117,13 @@ func (fam *family) list() ([]generation, error) {
 		}
 		return strings.Compare(a.path, b.path)
 	})
-	return distinct(gens), nil
+	return distinct(gens, fam.path), nil
 }
 
 // distinct keeps one of the files that begin alike: while a file is being
-// compressed it is there twice. The uncompressed one is whole for certain.
-func distinct(gens []generation) []generation {
+// compressed it is there twice, and only the uncompressed one is whole for
+// certain; the file that a symbolic link at the path means may stand beside it.
+func distinct(gens []generation, path string) []generation {
 	at := make(map[Fingerprint]int)
 	out := gens[:0]
 	for _, g := range gens {
@@ -132,7 +133,7 @@ func distinct(gens []generation) []generation {
 			out = append(out, g)
 			continue
 		}
-		if out[i].compressed && !g.compressed {
+		if out[i].compressed && !g.compressed || g.path == path {
 			out[i] = g
 		}
 	}
