@@ -117,7 +117,11 @@ func TestOneThreadEach(t *testing.T) {
 	w := newWorld(t, 100, DefaultPolicies(), 3)
 	w.limit = 10
 	innocents(w)
-	clients, office := crowd(w)
+	clients, office := new(tally), new(tally)
+	for i := range 8 {
+		w.client(ip(1+i), time.Second, clients)
+		w.client(ip(20), 300*time.Millisecond, office)
+	}
 	for i := range sources {
 		w.sitter(ip(300+i), 1, 30*time.Second)
 	}
@@ -165,7 +169,9 @@ func TestEachDefaultActs(t *testing.T) {
 		t.Run(attack.policy, func(t *testing.T) {
 			w := newWorld(t, 100, DefaultPolicies(), 4)
 			innocents(w)
-			crowd(w)
+			if attack.within < time.Minute {
+				crowd(w)
+			}
 			w.run(10 * time.Second)
 			began := w.now
 			attack.prepare(w)

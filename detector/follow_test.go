@@ -41,7 +41,7 @@ func TestHeadClosesWhatItDoesNotName(t *testing.T) {
 		w := watch1(t, Options{})
 		lost := w.connect(ip(1))
 		w.connect(ip(2))
-		delete(w.open, lost)
+		w.drop(lost)
 		w.seq++ // its close is lost
 		w.wait(time.Second)
 		if broken {

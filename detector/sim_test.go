@@ -2,8 +2,10 @@ package detector
 
 import (
 	"container/heap"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,7 +53,7 @@ func (a *actions) Pop() any {
 func newWorld(t testing.TB, threads int, policies []Policy, seed uint64) *world {
 	w := &world{r: rand.New(rand.NewPCG(seed, 11)), d: mustNew(t, Options{Policies: policies}),
 		banned: make(map[netip.Prefix]time.Time), ended: make(map[uint64]func())}
-	w.logger = &logger{now: epoch, threads: threads, service: "www", onWrite: w.hear}
+	w.logger = &logger{now: epoch, threads: threads, service: "www", onWrite: w.hear, forget: true}
 	w.restart("boot1")
 	w.every(5*time.Second, w.beat)
 	return w
@@ -71,8 +73,8 @@ func (w *world) hear(e *connlog.Event) {
 }
 
 func (w *world) evict(src netip.Prefix) {
-	for id := uint64(1); id <= w.lastID; id++ {
-		if o := w.open[id]; o != nil && src.Contains(o.ip) {
+	for _, id := range slices.Sorted(maps.Keys(w.open)) {
+		if src.Contains(w.open[id].ip) {
 			w.cut(id, connlog.EndBanned)
 		}
 	}

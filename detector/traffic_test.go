@@ -24,7 +24,9 @@ type logger struct {
 	threads int
 	service string // of the next connection
 	open    map[uint64]*opening
+	busy    map[string]int // threads held, by service
 	onWrite func(e *connlog.Event)
+	forget  bool // onWrite is all, nothing is kept
 }
 
 // opening is what the logger knows of an open connection.
@@ -44,7 +46,7 @@ func newLogger(threads int) *logger {
 
 func (l *logger) restart(boot string) {
 	l.boot, l.seq, l.lastID = boot, 0, 0
-	l.open = make(map[uint64]*opening)
+	l.open, l.busy = make(map[uint64]*opening), make(map[string]int)
 	l.write(connlog.Event{Kind: connlog.Start, Schema: connlog.SchemaVersion,
 		Services: l.services()})
 }
@@ -52,18 +54,9 @@ func (l *logger) restart(boot string) {
 // services are two with a pool each.
 func (l *logger) services() []connlog.Service {
 	return []connlog.Service{
-		{Service: "www", Threads: l.threads, Busy: l.busy("www")},
-		{Service: "smtp", Threads: l.threads, Busy: l.busy("smtp"), Pool: "mail"},
+		{Service: "www", Threads: l.threads, Busy: l.busy["www"]},
+		{Service: "smtp", Threads: l.threads, Busy: l.busy["smtp"], Pool: "mail"},
 	}
-}
-
-func (l *logger) busy(service string) (n int) {
-	for _, o := range l.open {
-		if o.service == service {
-			n++
-		}
-	}
-	return n
 }
 
 // head begins a new file: a start line that continues, and what is open.
@@ -79,7 +72,9 @@ func (l *logger) head() {
 func (l *logger) write(e connlog.Event) {
 	l.seq++
 	e.Time, e.Boot, e.Seq = l.now, l.boot, l.seq
-	l.events = append(l.events, e)
+	if !l.forget {
+		l.events = append(l.events, e)
+	}
 	if l.onWrite != nil {
 		l.onWrite(&e)
 	}
@@ -92,21 +87,21 @@ func (l *logger) wait(d time.Duration) { l.now = l.now.Add(d) }
 
 // connect opens a connection, or writes a refusal and returns 0.
 func (l *logger) connect(ip netip.Addr) uint64 {
-	busy := l.busy(l.service)
-	if busy >= l.threads {
+	if l.busy[l.service] >= l.threads {
 		l.refuse(ip, connlog.RefuseBusy)
 		return 0
 	}
 	l.lastID++
+	l.busy[l.service]++
 	l.open[l.lastID] = &opening{ip: ip, service: l.service, at: l.now}
 	l.write(connlog.Event{Kind: connlog.Open, Service: l.service, Conn: l.lastID, ClientIP: ip,
-		Busy: busy + 1, Threads: l.threads})
+		Busy: l.busy[l.service], Threads: l.threads})
 	return l.lastID
 }
 
 func (l *logger) refuse(ip netip.Addr, why connlog.Reason) {
 	l.write(connlog.Event{Kind: connlog.Refuse, Service: l.service, ClientIP: ip, Reason: why,
-		Busy: l.busy(l.service), Threads: l.threads})
+		Busy: l.busy[l.service], Threads: l.threads})
 }
 
 func (l *logger) prove(id uint64) {
@@ -123,9 +118,15 @@ func (l *logger) fail(id uint64, what connlog.What) {
 
 func (l *logger) close(id uint64, end connlog.End) {
 	o := l.open[id]
-	delete(l.open, id)
+	l.drop(id)
 	l.write(connlog.Event{Kind: connlog.Close, Service: o.service, Conn: id, ClientIP: o.ip,
 		Held: l.now.Sub(o.at), End: end, Proven: o.proven, Fails: o.fails})
+}
+
+// drop ends a connection without a line about it.
+func (l *logger) drop(id uint64) {
+	l.busy[l.open[id].service]--
+	delete(l.open, id)
 }
 
 func (l *logger) beat() {
