@@ -19,7 +19,7 @@ type bansOptions struct {
 
 func (o *bansOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.all, "all", false, "entries of every state")
-	f.StringSliceVar(&o.states, "state", nil, "entries of this state: suggested, active, rejected, lifted, expired")
+	f.StringSliceVar(&o.states, "only", nil, "entries of these states: suggested, active, rejected, lifted, expired")
 	f.IntVar(&o.most, "most", 0, "at most so many (0: all)")
 }
 

@@ -22,6 +22,7 @@ func explain(err error) (what, hint string) {
 	var noSuggestion *noSuggestionError
 	var inside *banlist.InsideError
 	var lines *linesError
+	var path *fs.PathError
 	switch {
 	case errors.As(err, &usage):
 		hint = "Usage: " + usage.command + " --help"
@@ -38,6 +39,8 @@ func explain(err error) (what, hint string) {
 		hint = "Lift the net with overstay unban " + sourceText(inside.Net.Prefix) + ", or let this one through with overstay allow " + sourceText(inside.Prefix)
 	case errors.As(err, &lines):
 		hint = "Mend the lines, or leave them out with --skip."
+	case errors.As(err, &path) && strings.HasPrefix(what, "connection log: ") && errors.Is(err, fs.ErrNotExist):
+		hint = "Name the log, or the folder it is in with --state. serve writes it."
 	default:
 		hint = causeHint(err)
 	}

@@ -12,7 +12,7 @@ func DefaultPolicies() []Policy {
 	for _, p := range detector.DefaultPolicies() {
 		all = append(all, Policy{
 			Name:     p.Name,
-			When:     Condition(p.When),
+			When:     Condition{p.When},
 			For:      Duration(p.For),
 			Action:   string(p.Action),
 			Duration: Duration(p.Duration),
@@ -64,7 +64,7 @@ func (c *Config) newDetector(earlier []detector.Past) (*detector.Detector, error
 	for _, p := range c.ActivePolicies() {
 		policies = append(policies, detector.Policy{
 			Name:     p.Name,
-			When:     string(p.When),
+			When:     p.When.Text,
 			For:      time.Duration(p.For),
 			Action:   detector.Action(p.Action),
 			Duration: time.Duration(p.Duration),

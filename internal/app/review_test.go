@@ -17,7 +17,7 @@ const hasty = "unproven.open >= 2"
 
 func hastyPolicy(action string) []app.Policy {
 	return []app.Policy{{
-		Name: "hasty", When: hasty, Action: action, Factor: 1,
+		Name: "hasty", When: app.Condition{Text: hasty}, Action: action, Factor: 1,
 		Duration: app.Duration(time.Hour),
 	}}
 }
@@ -25,13 +25,21 @@ func hastyPolicy(action string) []app.Policy {
 // dial connects from a loopback address to the service www.
 func (r *running) dial(source string) net.Conn {
 	r.t.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
-	c, err := d.DialContext(r.t.Context(), "tcp", r.address["www"].String())
+	c, err := r.tryDial(source)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// tryDial is dial where the server may cut the connection at once.
+func (r *running) tryDial(source string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	c, err := d.DialContext(r.t.Context(), "tcp", r.address["www"].String())
+	if err == nil {
+		r.t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
 }
 
 // isClosed waits until the other side has closed c.
@@ -148,19 +156,23 @@ func TestAllowedSourceIsNotBanned(t *testing.T) {
 		cfg.Policies = hastyPolicy("ban")
 		cfg.List.Allow = []app.Source{app.Source(netip.MustParsePrefix("127.0.5.0/24"))}
 	})
-	r.dial("127.0.5.1")
-	r.dial("127.0.5.1")
+	allowed := []net.Conn{r.dial("127.0.5.1"), r.dial("127.0.5.1")}
 	other := []net.Conn{r.dial("127.0.4.5"), r.dial("127.0.4.5")}
 	isClosed(t, other[0])
 	if r.list().Blocked(netip.MustParseAddr("127.0.5.1"), "www") {
 		t.Error("an allowed source is blocked")
 	}
+	for _, c := range allowed {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// What the configuration no longer names is no longer allowed.
 	r.stop()
 	r.cfg.List.Allow = nil
 	again := serveWith(t, r.cfg)
-	allowed, err := again.list().Allowed(t.Context())
-	if err != nil || len(allowed) != 0 {
-		t.Errorf("still allowed: %v, %v", allowed, err)
+	left, err := again.list().Allowed(t.Context())
+	if err != nil || len(left) != 0 {
+		t.Errorf("still allowed: %v, %v", left, err)
 	}
 }

@@ -83,8 +83,9 @@ func (s Source) MarshalText() ([]byte, error) {
 	return p.MarshalText()
 }
 
-// Condition is the text of a policy's condition, checked when it is read.
-type Condition string
+// Condition is a policy's condition, checked when it is read. It is no string
+// type because the TOML library does not ask those how they are read.
+type Condition struct{ Text string }
 
 // UnmarshalText refuses a condition that the detector could not evaluate.
 func (c *Condition) UnmarshalText(text []byte) error {
@@ -92,6 +93,9 @@ func (c *Condition) UnmarshalText(text []byte) error {
 	if err := rule.Check(); err != nil {
 		return err
 	}
-	*c = Condition(text)
+	c.Text = string(text)
 	return nil
 }
+
+// MarshalText returns the condition as it is written.
+func (c Condition) MarshalText() ([]byte, error) { return []byte(c.Text), nil }

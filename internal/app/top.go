@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -24,6 +26,11 @@ type TopOptions struct {
 
 // Top ranks the sources in the log at path as it grows, until ctx ends.
 func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions) error {
+	// A log that is not there yet could be waited for, but a person who asks
+	// for a ranking has rather mistyped its name.
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("connection log: %w", err)
+	}
 	ranking, err := detector.New(detector.Options{})
 	if err != nil {
 		return err

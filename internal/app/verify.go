@@ -97,7 +97,7 @@ func (d Detector) verify() error {
 
 func (p Policy) verify() error {
 	switch {
-	case p.When == "":
+	case p.When.Text == "":
 		return errors.New("when: a condition is needed")
 	case p.Action != "off" && p.Action != string(detector.Suggest) && p.Action != string(detector.Ban):
 		return fmt.Errorf("action: %q is none of ban, suggest, off", p.Action)

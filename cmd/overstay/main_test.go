@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"overstay/connlog"
+	"overstay/internal/traffic"
+)
+
+var update = flag.Bool("update", false, "write testdata/logs anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"overstay": main})
+}
+
+// TestScripts runs sessions of the real command.
+func TestScripts(t *testing.T) {
+	logs, err := filepath.Abs("../../testdata/logs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("LOGS", logs)
+			env.Setenv("TZ", "UTC")
+			return nil
+		},
+	})
+}
+
+// TestSampleLogIsWhatTheSimulationWrites keeps the sample true to the schema:
+// a minute of a small server, attacked by three slow holders.
+func TestSampleLogIsWhatTheSimulationWrites(t *testing.T) {
+	const path = "../../testdata/logs/holders.log"
+	sim := traffic.Simulation{
+		Seed: 1, Length: time.Minute,
+		Begin:    time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
+		Services: []traffic.Service{{Name: traffic.WWW, Threads: 20}},
+		Groups: []traffic.Group{
+			{Name: "customers", Kind: traffic.Ordinary, Service: traffic.WWW, Every: 3 * time.Second, Hold: 40 * time.Millisecond,
+				Sources: traffic.Addresses(netip.MustParseAddr("192.0.2.1"), 5)},
+			{Name: "holders", Kind: traffic.Holding, Service: traffic.WWW, Attacker: true, Every: time.Second,
+				Sources: []netip.Addr{netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8:0:7::1")}, Clients: 8, From: 10 * time.Second},
+		},
+	}
+	events, err := sim.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	for e := range events {
+		want = append(connlog.Append(want, e), '\n')
+	}
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the simulation writes: run this test with -update, and look at what changed", path)
+	}
+}
+
+// session runs one command as main does.
+func session(ctx context.Context, arguments ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(ctx, arguments, bytes.NewReader(nil), &out, &err)
+	return code, out.String(), err.String()
+}
