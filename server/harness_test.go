@@ -255,8 +255,7 @@ func (r *running) busy() int { return r.Status().Services[0].Busy }
 
 // checkLog fails unless each open has exactly one close, nothing else comes
 // outside of the two, and the threads held add up.
-func checkLog(t testing.TB, events []connlog.Event) {
-	t.Helper()
+func checkLog(t interface{ Errorf(string, ...any) }, events []connlog.Event) {
 	open := make(map[uint64]connlog.Event)
 	seen := make(map[uint64]bool)
 	for _, e := range events {
@@ -283,7 +282,7 @@ func checkLog(t testing.TB, events []connlog.Event) {
 				t.Errorf("open %v and close %v differ", o, e)
 			}
 			if err := checkStages(e); err != nil {
-				t.Error(err)
+				t.Errorf("%v", err)
 			}
 			delete(open, e.Conn)
 		}
