@@ -115,6 +115,9 @@ func (e *exampleWriter) value(v reflect.Value) string {
 
 // quote writes a literal string where it can, so that conditions read well.
 func quote(s string) string {
+	if strings.Contains(s, "\n") && !strings.Contains(s, "'''") {
+		return "'''\n" + s + "'''"
+	}
 	if strings.ContainsAny(s, "'\n\t") {
 		return fmt.Sprintf("%q", s)
 	}

@@ -1,0 +1,172 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestExampleIsTheDefault(t *testing.T) {
+	var text bytes.Buffer
+	if err := WriteExample(&text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := parse("example.toml", text.Bytes())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text.String())
+	}
+	want := Default()
+	want.Policies = DefaultPolicies()
+	for i := range want.Policies {
+		want.Policies[i].Pools = []string{}
+	}
+	same := cmp.Comparer(func(a, b Source) bool { return netip.Prefix(a) == netip.Prefix(b) })
+	want.List.Allow = []Source{}
+	if diff := cmp.Diff(want, got, same); diff != "" {
+		t.Errorf("the example reads as something else than the defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestEverySettingIsDescribed(t *testing.T) {
+	var text bytes.Buffer
+	if err := WriteExample(&text); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(text.Bytes(), []byte("# \n")) {
+		t.Errorf("a setting has no description:\n%s", text.String())
+	}
+}
+
+func TestEmptyFileIsTheDefault(t *testing.T) {
+	got, err := parse("empty.toml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := cmp.Comparer(func(a, b Source) bool { return a == b })
+	if diff := cmp.Diff(Default(), got, same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDurationText(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"90s": 90 * time.Second, "1h30m": 90 * time.Minute, "7d": 7 * 24 * time.Hour, "0s": 0, "500ms": 500 * time.Millisecond,
+	} {
+		got, err := ParseDuration(text)
+		if err != nil || got != want {
+			t.Errorf("%q is %v, %v, want %v", text, got, err, want)
+		}
+		back, err := Duration(got).MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := ParseDuration(string(back)); err != nil || again != want {
+			t.Errorf("%v is written as %q, which is read as %v, %v", want, back, again, err)
+		}
+	}
+	for _, text := range []string{"", "d", "1.5d", "-1d", "-3s", "week", "99999999999d", "10"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("%q was read as %v", text, got)
+		}
+	}
+}
+
+func TestPoliciesOfTheFile(t *testing.T) {
+	c, err := parse("test.toml", []byte(`
+[[policy]]
+name = "thread-hogging"
+duration = "3m"
+[[policy]]
+name = "short-flood"
+action = "off"
+[[policy]]
+name = "mine"
+when = "open > 3"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]Policy{}
+	for _, p := range c.ActivePolicies() {
+		byName[p.Name] = p
+	}
+	if len(byName) != len(DefaultPolicies()) {
+		t.Errorf("%d policies, want one off and one added", len(byName))
+	}
+	if p := byName["thread-hogging"]; p.Duration != Duration(3*time.Minute) || p.When != DefaultPolicies()[0].When || p.Action != "ban" {
+		t.Errorf("the file changes one thing of it, and got %+v", p)
+	}
+	if p := byName["mine"]; p.Action != "suggest" {
+		t.Errorf("a policy without an action does %q, want suggest", p.Action)
+	}
+	if _, ok := byName["short-flood"]; ok {
+		t.Error("a policy that is off is in force")
+	}
+	c.Detector.Action = "suggest"
+	for _, p := range c.ActivePolicies() {
+		if p.Action != "suggest" {
+			t.Errorf("%s still does %s", p.Name, p.Action)
+		}
+	}
+	c.Detector.DefaultPolicies = false
+	if n := len(c.ActivePolicies()); n != 2 {
+		t.Errorf("%d policies without the built-in ones, want the two of the file", n)
+	}
+}
+
+func TestServicesOfTheFileReplaceTheDefaults(t *testing.T) {
+	c, err := parse("test.toml", []byte("[[service]]\nname = \"www\"\nlisten = \"[::1]:0\"\nthreads = 7\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Services) != 1 || c.Services[0].Protocol != "www" || c.Services[0].Threads != 7 || c.Services[0].Idle != defaultService().Idle {
+		t.Errorf("got %+v", c.Services)
+	}
+}
+
+func TestSharedPoolHasOneSize(t *testing.T) {
+	_, err := parse("test.toml", []byte(`
+[[service]]
+name = "a"
+protocol = "www"
+listen = "127.0.0.1:0"
+pool = "both"
+threads = 7
+[[service]]
+name = "b"
+protocol = "www"
+listen = "127.0.0.1:0"
+pool = "both"
+threads = 8
+`))
+	var ce *ConfigError
+	if !errors.As(err, &ce) || ce.File != "test.toml" || ce.Key != `service "b"` {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	var example bytes.Buffer
+	if err := WriteExample(&example); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example.Bytes())
+	f.Add([]byte("[[policy]]\nname = 'x'\nwhen = 'open > 1'\n"))
+	f.Add([]byte("state = 3"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := parse("fuzz.toml", text)
+		var ce *ConfigError
+		if err != nil && !errors.As(err, &ce) {
+			t.Fatalf("%T: %v", err, err)
+		}
+		if err == nil {
+			if _, err := c.newDetector(nil); err != nil {
+				t.Fatalf("a configuration that was read cannot be used: %v", err)
+			}
+		}
+	})
+}
