@@ -130,7 +130,8 @@ func (f *follower) run() {
 			if !f.sleep(watchInterval) {
 				return
 			}
-			gen, ok = f.newer(f.list(), identity{})
+			gens, _ := f.list()
+			gen, ok = f.newer(gens, identity{})
 			offset = 0
 			continue
 		}
@@ -220,7 +221,13 @@ func (f *follower) goLive() {
 
 // first returns where to begin. ok is false while there is no file.
 func (f *follower) first() (gen generation, offset int64, ok bool) {
-	gens := f.list()
+	gens, ok := f.list()
+	for !ok && f.sleep(watchInterval) {
+		gens, ok = f.list()
+	}
+	if f.ended() {
+		return gen, 0, false
+	}
 	if from := f.o.From; !from.IsZero() {
 		if gen, ok = find(gens, identity{from.Device, from.Inode}, from.Fingerprint); ok {
 			return gen, from.Offset, true
@@ -235,17 +242,12 @@ func (f *follower) first() (gen generation, offset int64, ok bool) {
 	return gens[0], 0, true
 }
 
-// list returns the files of the log, oldest first.
-func (f *follower) list() []generation {
-	for {
-		gens, err := f.family.stable()
-		if f.complain(errors.Join(err, f.family.problem)); err == nil {
-			return gens
-		}
-		if !f.sleep(watchInterval) {
-			return nil
-		}
-	}
+// list returns the files of the log, oldest first. ok is false if that cannot
+// be known now.
+func (f *follower) list() (gens []generation, ok bool) {
+	gens, err := f.family.stable()
+	f.complain(errors.Join(err, f.family.problem))
+	return gens, err == nil
 }
 
 // errVanished says that a file has another name by now, or none.
@@ -273,7 +275,11 @@ func (f *follower) open(gen generation) (*source, error) {
 
 // again looks for a file that has vanished from where it was.
 func (f *follower) again(gen generation, offset int64) (generation, int64, bool) {
-	gens := f.list()
+	gens, ok := f.list()
+	if !ok {
+		f.sleep(watchInterval)
+		return gen, offset, true // and vanished still, or again
+	}
 	if found, ok := find(gens, gen.id, gen.print); ok {
 		return found, offset, true
 	}
@@ -283,6 +289,6 @@ func (f *follower) again(gen generation, offset int64) (generation, int64, bool)
 	if gen.first.time.After(f.newest) {
 		f.newest = gen.first.time
 	}
-	gen, ok := f.newer(gens, gen.id)
+	gen, ok = f.newer(gens, gen.id)
 	return gen, 0, ok
 }

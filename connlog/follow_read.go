@@ -206,7 +206,7 @@ func (f *follower) quiet(src *source) bool {
 
 // after returns the file that follows src.
 func (f *follower) after(src *source) (next generation, ok bool) {
-	gens := f.list()
+	gens, _ := f.list()
 	for i, g := range gens {
 		if g.id == src.id && g.print == src.print || g.print == src.print && src.print != (Fingerprint{}) {
 			if i+1 < len(gens) {
