@@ -102,7 +102,7 @@ func benchmarkObserve(b *testing.B, even bool) {
 	m.e, m.held = warm.e, warm.held
 	// The lines are made beforehand, a batch at a time: making them costs as
 	// much as observing them, and stopping the timer for each far more.
-	lines := make([]connlog.Event, 1024)
+	lines := make([]connlog.Event, 128)
 	var took time.Duration
 	n := 0
 	b.ReportAllocs()

@@ -169,20 +169,19 @@ func (d *Detector) apply(e *connlog.Event) {
 
 // place finds the pool and the source a line is about, run up to now. Both
 // are nil, and counted, if it names no address or one service too many.
-func (d *Detector) place(e *connlog.Event) (s *source, p *pool, fresh bool) {
+func (d *Detector) place(e *connlog.Event) (*source, *pool) {
 	src := d.level.Source(e.ClientIP)
 	if !src.IsValid() {
 		d.stats.NoAddress++
-		return nil, nil, false
+		return nil, nil
 	}
-	p = d.pools.of(e.Service, d.now)
+	p := d.pools.of(e.Service, d.now)
 	if p == nil {
 		d.stats.PoolsOver++
-		return nil, nil, false
+		return nil, nil
 	}
 	p.advance(d.now)
-	s, fresh = d.table.visit(key{addr: src.Addr().As16(), pool: p.id}, d.now)
-	return s, p, fresh
+	return d.table.visit(key{addr: src.Addr().As16(), pool: p.id}, d.now), p
 }
 
 func (d *Detector) opened(e *connlog.Event) {
@@ -199,7 +198,7 @@ func (d *Detector) opened(e *connlog.Event) {
 		d.stats.ConnsOver++
 		return
 	}
-	s, p, _ := d.place(e)
+	s, p := d.place(e)
 	if s == nil {
 		return
 	}
@@ -255,10 +254,7 @@ func (d *Detector) failed(e *connlog.Event) {
 // bystander is the source of a line whose connection we do not know.
 func (d *Detector) bystander(e *connlog.Event) *source {
 	d.stats.UnknownConns++
-	s, _, fresh := d.place(e)
-	if fresh {
-		d.table.rest(s)
-	}
+	s, _ := d.place(e)
 	return s
 }
 
@@ -286,7 +282,7 @@ func (d *Detector) refused(e *connlog.Event) {
 		d.stats.RefusedBanned += max(e.Count, 1)
 		return
 	}
-	s, p, fresh := d.place(e)
+	s, p := d.place(e)
 	if s == nil {
 		return
 	}
@@ -296,9 +292,6 @@ func (d *Detector) refused(e *connlog.Event) {
 	}
 	if e.Busy > 0 {
 		p.report(e.Busy, e.Threads)
-	}
-	if fresh {
-		d.table.rest(s)
 	}
 	d.judge(s, p)
 }

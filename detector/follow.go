@@ -202,7 +202,7 @@ func (d *Detector) carry(c *conn, p *pool, held time.Duration) {
 func (d *Detector) take(c *conn, p *pool) {
 	d.open[c.id] = c
 	if c.source.hold == nil {
-		d.table.pin(c.source)
+		d.table.hold(c.source)
 		p.sources++
 	}
 	c.source.hold.insert(c)
@@ -232,7 +232,7 @@ func (d *Detector) release(c *conn) {
 	}
 	if s.hold.open == 0 {
 		p.sources--
-		d.table.unpin(s)
+		d.table.release(s)
 	}
 	delete(d.open, c.id)
 	*c = conn{}

@@ -21,20 +21,25 @@ type decay struct {
 // written so that they keep their relative precision when d is tiny, which it
 // is on a busy server: (1-g)^3 = 1-g(3-g(3-g)), and likewise for the fifth.
 func decayOver(d int64) decay {
-	s := float64(d) / micros
-	g := fraction(s / tau15)
+	s := float64(d) * (1 / micros)
+	g := fraction(s * (1.0 / tau15))
 	h := g * (3 - g*(3-g))
 	m := h * (5 - h*(10-h*(10-h*(5-h))))
 	return decay{seconds: s, m1: min(m, 1), m5: min(h, 1), m15: g}
 }
 
-// fraction returns 1-e^(-x). Below 0.01, which is nine seconds, the first
-// seven terms of the series are exact to the last bit and need no call.
+// fraction returns 1-e^(-x). Where so few terms of the series are exact to the
+// last bit, that is for the times between the lines of a busy server, it needs
+// no exponential.
 func fraction(x float64) float64 {
-	if x >= 0.01 {
+	switch {
+	case x < 1e-4:
+		return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4))))
+	case x < 1e-2:
+		return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4)*(1-x*(1.0/5)*(1-x*(1.0/6)*(1-x*(1.0/7)))))))
+	default:
 		return -math.Expm1(-x)
 	}
-	return x * (1 - x/2*(1-x/3*(1-x/4*(1-x/5*(1-x/6*(1-x/7))))))
 }
 
 // load is the moving average of the threads held over 1, 5 and 15 minutes,

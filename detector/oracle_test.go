@@ -314,7 +314,7 @@ func comparePools(t *testing.T, seed int, d *Detector, o *oracle) {
 func (d *Detector) figuresOf(k oracleKey) map[string]float64 {
 	out := make(map[string]float64)
 	p := d.pools.byName[k.pool]
-	for _, s := range append(d.table.resting.values(), d.table.holders...) {
+	for _, s := range append(d.table.resting.values(), slices.Collect(maps.Values(d.table.pinned))...) {
 		if p == nil || s.key.pool != p.id || d.source(s.key).String() != k.addr {
 			continue
 		}

@@ -152,14 +152,6 @@ func (d *Detector) rank(st standing) Rank {
 	return r
 }
 
-// peek returns a source as it was left, and does not count as a visit.
-func (t *table) peek(k key) *source {
-	if s := t.pinned[k]; s != nil {
-		return s
-	}
-	return t.resting.peek(k)
-}
-
 // Pools returns what is known of each pool, in the order the log named them.
 func (d *Detector) Pools() []PoolState {
 	now := d.asOf()

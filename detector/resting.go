@@ -2,8 +2,7 @@ package detector
 
 import "github.com/hashicorp/golang-lru/v2/simplelru"
 
-// resting keeps sources that hold nothing, as many as it has room for. It is a
-// 2Q cache (Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
+// resting keeps as many sources as it has room for. It is a 2Q cache (Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
 // Management Replacement Algorithm", VLDB 1994): who is seen once waits in
 // recent, who is seen again moves to frequent, and the names of those that
 // fell out of recent are kept a while, so that their return counts as well. A
@@ -70,39 +69,41 @@ func (q *resting) peek(k key) *source {
 	return s
 }
 
-// add puts in a source. One that never left stays where it is.
-func (q *resting) add(s *source) {
-	if s.queue != queueNone {
-		return
-	}
+// add puts in a source that is in no queue, and returns the one that had to go
+// for it, if one had to.
+func (q *resting) add(s *source) (dropped *source) {
 	known := q.dropped.Remove(s.key)
-	q.makeRoom(known)
+	dropped = q.makeRoom(known)
 	if known {
 		q.frequent.Add(s.key, s)
 		s.queue = queueFrequent
-		return
+	} else {
+		q.recent.Add(s.key, s)
+		s.queue = queueRecent
 	}
-	q.recent.Add(s.key, s)
-	s.queue = queueRecent
+	return dropped
 }
 
 // makeRoom drops one source if there is no room for another: one of those seen
 // once, as long as they have more than their share.
-func (q *resting) makeRoom(forFrequent bool) {
+func (q *resting) makeRoom(forFrequent bool) *source {
 	if q.len() < q.size {
-		return
+		return nil
 	}
 	n := q.recent.Len()
+	from := q.frequent
 	if n > q.recentSize || n > 0 && n == q.recentSize && !forFrequent {
-		if k, s, ok := q.recent.RemoveOldest(); ok {
-			s.queue = queueNone
-			q.dropped.Add(k, struct{}{})
-		}
-		return
+		from = q.recent
 	}
-	if _, s, ok := q.frequent.RemoveOldest(); ok {
-		s.queue = queueNone
+	k, s, ok := from.RemoveOldest()
+	if !ok {
+		return nil
 	}
+	if from == q.recent {
+		q.dropped.Add(k, struct{}{})
+	}
+	s.queue = queueNone
+	return s
 }
 
 func (q *resting) len() int { return q.recent.Len() + q.frequent.Len() }

@@ -47,19 +47,16 @@ func (k key) address() netip.Addr {
 	return netip.AddrFrom16(k.addr).Unmap()
 }
 
-// table holds the sources. Those that hold threads are pinned: they are exact
-// and never dropped, and there are no more of them than connections. The
-// others rest in a bounded cache, which a sweep of one-time addresses passes
-// through without flushing those that come again and again.
-//
-// A source that takes a thread stays in the cache as well, so that its return
-// counts as a second visit there; it is put back when it gives the last
-// thread back, for it may have been dropped in the meantime.
+// table holds the sources. They rest in a bounded cache, which a sweep of
+// one-time addresses passes through without flushing those that come again and
+// again. Those that hold threads are never dropped: one that the cache drops
+// is pinned until it gives its last thread back. So they are exact, and there
+// are no more of them than connections.
 type table struct {
-	pinned  map[key]*source
-	holders []*source // the same, in an order that depends on the log only
 	resting *resting
-	spare   []*holding // to be used again
+	pinned  map[key]*source // holders that the cache dropped
+	holders []*source       // all holders, in an order that depends on the log only
+	spare   []*holding      // to be used again
 }
 
 func newTable(size int) (*table, error) {
@@ -67,35 +64,41 @@ func newTable(size int) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &table{pinned: make(map[key]*source), resting: resting}, nil
+	return &table{resting: resting, pinned: make(map[key]*source)}, nil
 }
 
-// find returns the source, run up to now, or nil.
-func (t *table) find(k key, now int64) *source {
-	s := t.pinned[k]
+// visit returns the source, run up to now: a new one if it is not known.
+func (t *table) visit(k key, now int64) *source {
+	s := t.resting.get(k)
 	if s == nil {
-		s = t.resting.get(k)
+		s = t.pinned[k]
 	}
 	if s != nil {
 		s.advance(now)
+		return s
 	}
+	s = &source{key: k, at: now, first: unixSeconds(now)}
+	t.rest(s)
 	return s
 }
 
-// visit returns the source, run up to now, which may be a new one that is in
-// no table yet: the caller pins it, or lets it rest.
-func (t *table) visit(k key, now int64) (s *source, fresh bool) {
-	if s := t.find(k, now); s != nil {
-		return s, false
+// peek returns a source as it was left, and does not count as a visit.
+func (t *table) peek(k key) *source {
+	if s := t.resting.peek(k); s != nil {
+		return s
 	}
-	return &source{key: k, at: now, first: unixSeconds(now)}, true
+	return t.pinned[k]
 }
 
-// rest puts a source that holds nothing into the cache.
-func (t *table) rest(s *source) { t.resting.add(s) }
+// rest puts a source into the cache, and pins what it drops if need be.
+func (t *table) rest(s *source) {
+	if dropped := t.resting.add(s); dropped != nil && dropped.hold != nil {
+		t.pinned[dropped.key] = dropped
+	}
+}
 
-// pin makes s a holder.
-func (t *table) pin(s *source) {
+// hold makes s a holder.
+func (t *table) hold(s *source) {
 	if n := len(t.spare); n > 0 {
 		s.hold, t.spare = t.spare[n-1], t.spare[:n-1]
 	} else {
@@ -103,11 +106,10 @@ func (t *table) pin(s *source) {
 	}
 	s.hold.place = len(t.holders)
 	t.holders = append(t.holders, s)
-	t.pinned[s.key] = s
 }
 
-// unpin lets go of a holder that holds nothing any more.
-func (t *table) unpin(s *source) {
+// release lets go of a holder that holds nothing any more.
+func (t *table) release(s *source) {
 	end := len(t.holders) - 1
 	moved := t.holders[end]
 	t.holders[s.hold.place] = moved
@@ -118,8 +120,10 @@ func (t *table) unpin(s *source) {
 	*s.hold = holding{}
 	t.spare = append(t.spare, s.hold)
 	s.hold = nil
-	delete(t.pinned, s.key)
-	t.rest(s)
+	if s.queue == queueNone {
+		delete(t.pinned, s.key)
+		t.rest(s)
+	}
 }
 
 // compare orders keys by address, then by pool.

@@ -118,8 +118,8 @@ func TestRestingAgreesWithItself(t *testing.T) {
 			s := q.get(k)
 			if s == nil {
 				s = &source{key: k}
+				q.add(s)
 			}
-			q.add(s)
 			if q.len() > size || q.peek(k) != s {
 				t.Fatalf("size %d: %d are in, and %v is %v", size, q.len(), k, q.peek(k))
 			}

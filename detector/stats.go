@@ -20,7 +20,7 @@ type Stats struct {
 	PoolsOver     uint64 // lines of services beyond what is kept apart, ignored
 	RefusedBanned uint64 // connections turned away because they were banned
 
-	Sources int // remembered, of those that hold nothing
+	Sources int // remembered, at most MaxSources; holders may be among them
 	Holders int // sources that hold a thread
 	Conns   int // open connections
 }
