@@ -54,21 +54,24 @@ func (d *Detector) asOf() int64 { return max(d.now, d.advanced) }
 // standings lists every source with its load1 at this moment.
 func (d *Detector) standings() []standing {
 	now := d.asOf()
-	all := make([]standing, 0, len(d.table.holders)+d.table.resting.len())
-	add := func(s *source) {
-		c := *s
-		c.advance(now)
-		all = append(all, standing{key: s.key, load1: c.all.m1, s: s})
+	resting := d.table.resting.values()
+	all := make([]standing, 0, len(resting)+len(d.table.pinned))
+	for _, s := range resting {
+		all = append(all, standing{key: s.key, load1: s.load1At(now), s: s})
 	}
 	for _, s := range d.table.holders {
-		add(s)
-	}
-	for _, s := range d.table.resting.values() {
-		if s.hold == nil {
-			add(s)
+		if s.queue == queueNone { // else it is among the resting
+			all = append(all, standing{key: s.key, load1: s.load1At(now), s: s})
 		}
 	}
 	return all
+}
+
+// load1At is load1 as it will be at now if nothing happens.
+func (s *source) load1At(now int64) float64 {
+	l := load{m1: s.all.m1}
+	l.run(s.conns(), decayOver(now-s.at))
+	return l.m1
 }
 
 // sumByAddress adds up what one address holds in several pools; the sum
