@@ -113,7 +113,7 @@ func TestHoldersTakeThreadsAndComeBack(t *testing.T) {
 			if held := h.Seconds[1].Held; held != 5 || cut != 5 {
 				t.Errorf("%d held of 5 threads, %d cut", held, cut)
 			}
-			if held := h.Seconds[3].Held; held != 5 {
+			if held := h.Seconds[3].Held; held != 5 || h.Total().Held != held {
 				t.Errorf("%d held two seconds after the cut", held)
 			}
 			sum := h.Total()
