@@ -37,12 +37,11 @@ func (c Change) empty() bool {
 // Resync; it never holds up the list. The sequence ends with ctx or with
 // Close, and can be ranged over once. A Lazy list has none.
 func (l *List) Watch(ctx context.Context) iter.Seq[Change] {
-	if l.options.Lazy {
-		return func(func(Change) bool) {}
-	}
 	w := &watcher{ready: make(chan struct{}, 1)}
 	w.add(Change{Resync: true})
-	l.feed.join(w)
+	if l.options.Lazy || !l.feed.join(w) {
+		return func(func(Change) bool) {}
+	}
 	stop := context.AfterFunc(ctx, func() { l.feed.leave(w) })
 	return func(yield func(Change) bool) {
 		defer stop()
@@ -67,17 +66,18 @@ type feed struct {
 	closed   bool
 }
 
-func (f *feed) join(w *watcher) {
+// join reports whether there is a feed to join.
+func (f *feed) join(w *watcher) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
-		close(w.ready)
-		return
+		return false
 	}
 	if f.watchers == nil {
 		f.watchers = map[*watcher]bool{}
 	}
 	f.watchers[w] = true
+	return true
 }
 
 func (f *feed) leave(w *watcher) {
