@@ -121,13 +121,6 @@ func (c *Conn) Proven(by connlog.By, user string) {
 	c.service.server.log.Write(e)
 }
 
-// IsProven tells whether Proven was called.
-func (c *Conn) IsProven() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.proven
-}
-
 // Fail notes that the client failed at something, and returns how often it
 // did by now. The user is as the client gave it, and may be empty.
 func (c *Conn) Fail(what connlog.What, user string) int {

@@ -108,10 +108,13 @@ type Options struct {
 	Grace time.Duration
 }
 
-// Errors of New and Serve.
+// Errors of New, Serve and Shutdown.
 var (
 	ErrNoService = errors.New("server: no service to serve")
 	ErrClosed    = errors.New("server: closed")
+	// ErrStuck means that a protocol still worked at sessions long after
+	// their connections were cut, and was left behind.
+	ErrStuck = errors.New("server: a protocol does not end")
 )
 
 // ServiceError is what is wrong with the settings of one service.

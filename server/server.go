@@ -170,7 +170,8 @@ func poolSizes(services []Service) (map[string]int, error) {
 
 // Serve listens, if Listen was not called before, and serves until ctx ends;
 // then it shuts down as Shutdown does, within Options.Grace. It returns nil
-// after a shutdown in order, and ErrClosed if the server was shut down before.
+// then, also if sessions had to be cut; ErrClosed if the server was shut down
+// before; and otherwise what made it end by itself.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
@@ -192,7 +193,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	if failure != nil {
 		reason = stopError
 	}
-	return errors.Join(failure, s.shutdown(grace, reason))
+	err := s.shutdown(grace, reason)
+	if err != nil && !errors.Is(err, ErrStuck) {
+		s.logger.Warn("sessions were cut", "err", err)
+		err = nil
+	}
+	return errors.Join(failure, err)
 }
 
 // start begins to serve what listens.
@@ -293,7 +299,7 @@ func (s *Server) stopServing(ctx context.Context) error {
 	case <-ended:
 		return errors.Join(errs...)
 	case <-time.After(stragglers):
-		return errors.Join(append(errs, errors.New("server: a protocol does not end"))...)
+		return errors.Join(append(errs, ErrStuck)...)
 	}
 }
 

@@ -23,6 +23,7 @@ var (
 	errNoUser    = &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "No such user here"}
 	errFull      = &gosmtp.SMTPError{Code: 452, EnhancedCode: gosmtp.EnhancedCode{4, 3, 1}, Message: "No space left, please try later"}
 	errStore     = &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 3, 0}, Message: "Message not stored, please try later"}
+	errLine      = &gosmtp.SMTPError{Code: 554, EnhancedCode: gosmtp.EnhancedCode{5, 6, 0}, Message: "Line too long"}
 	errTruncated = &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 4, 2}, Message: "Message not complete"}
 )
 
@@ -151,6 +152,8 @@ func (s *session) copyMessage(d Delivery, r io.Reader) error {
 	switch {
 	case errors.As(source.err, &reply):
 		return reply // It is too large.
+	case errors.Is(source.err, gosmtp.ErrTooLongLine):
+		return errLine
 	case source.err != nil, s.link.broken.Load():
 		// The library takes a last chunk (BDAT) for complete even if the
 		// connection broke within it.

@@ -75,6 +75,10 @@ const (
 	bannedWords   = "554 5.7.1 Your address is banned"
 )
 
+// maxLineBytes bounds a line of the conversation, and of a message: there the
+// limit is 1000 (RFC 5321, 4.5.3.1.6), but not everybody keeps it.
+const maxLineBytes = 16 << 10
+
 // ErrOptions is the error of New when the options do not fit together.
 var ErrOptions = errors.New("smtp: bad options")
 
@@ -111,6 +115,7 @@ func New(o Options) (*Protocol, error) {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	s := gosmtp.NewServer(gosmtp.BackendFunc(p.newSession))
 	s.Domain = o.Hostname
+	s.MaxLineLength = maxLineBytes
 	s.MaxRecipients = o.MaxRecipients
 	s.MaxMessageBytes = o.MaxMessageBytes
 	s.AllowInsecureAuth = true // Each session decides.

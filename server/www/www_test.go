@@ -97,7 +97,7 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := s.Serve(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.Serve(ctx); err != nil {
 			t.Error(err)
 		}
 	}()
