@@ -18,7 +18,13 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/logs anew")
 
+// commandEnv makes the test binary the command, for tests that kill it.
+const commandEnv = "OVERSTAY_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(commandEnv) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"overstay": main})
 }
 
