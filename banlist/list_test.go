@@ -332,7 +332,7 @@ func TestReadersBesideWriters(t *testing.T) {
 	decide(t, l, []Ban{ban("net", "192.0.2.0/24")}, Banned)
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		readers.Go(func() {
 			for {
 				select {
@@ -347,7 +347,7 @@ func TestReadersBesideWriters(t *testing.T) {
 			}
 		})
 	}
-	for i := range 40 {
+	for i := range 20 {
 		p := fmt.Sprintf("192.0.2.%d", i)
 		decide(t, l, []Ban{ban(fmt.Sprint("h", i), p+"/32")}, Banned)
 		if i%3 == 0 {

@@ -339,8 +339,8 @@ func (c *machine) disallow(rt *rapid.T) {
 	p := c.prefix(rt)
 	err := c.l.Disallow(c.t.Context(), p, me)
 	end, there := c.m.allowed[p]
-	// What is over may be swept or not.
-	if (err == nil) != there && !(there && over(end, now())) {
+	swept := there && over(end, now()) // Perhaps.
+	if (err == nil) != there && !swept {
 		rt.Fatalf("disallow %v: %v", p, err)
 	}
 	delete(c.m.allowed, p)

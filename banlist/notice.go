@@ -50,6 +50,9 @@ func listen(file string, heard func()) (*notice, error) {
 		return nil, err
 	}
 	n.done.Go(func() { n.read(heard) })
+	// A process that only reads, and crashes again and again, would leave a
+	// socket each time.
+	_ = tell(file, n) // It is tried again at the next change.
 	return n, nil
 }
 

@@ -161,7 +161,7 @@ func TestNoticeBetweenProcesses(t *testing.T) {
 func TestKill(t *testing.T) {
 	kills := 50
 	if testing.Short() || raced {
-		kills = 10
+		kills = 8
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -171,16 +171,18 @@ func TestKill(t *testing.T) {
 	want := map[string]State{}
 	for range kills {
 		p := start(t, "write", path)
-		timer := time.AfterFunc(time.Duration(rnd.IntN(30_000))*time.Microsecond, func() {
-			if err := p.cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		})
 		var told []string // The last line may be a torn one.
-		for p.lines.Scan() {
+		for killAfter := 1 + rnd.IntN(12); p.lines.Scan(); {
 			told = append(told, p.lines.Text())
+			if len(told) != killAfter {
+				continue
+			}
+			// At any moment of what it does next.
+			time.Sleep(time.Duration(rnd.IntN(3000)) * time.Microsecond)
+			if err := p.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		timer.Stop()
 		_ = p.cmd.Wait() // It was killed.
 		for i, line := range told {
 			what, id, _ := strings.Cut(line, " ")

@@ -173,9 +173,11 @@ func TestExportTextServices(t *testing.T) {
 }
 
 func TestImportLong(t *testing.T) {
-	const n = 2*importBatch + 5
+	n := 2*importBatch + 5
+	if testing.Short() || raced {
+		n = importBatch + 5
+	}
 	l, other := fresh(t), 0
-	watched := l.Watch(t.Context())
 	items := func(yield func(Item, error) bool) {
 		for p := range crowd(n, 9) {
 			if !yield(Item{Ban: &Ban{Prefix: p}}, nil) {
@@ -186,12 +188,6 @@ func TestImportLong(t *testing.T) {
 	res, err := l.Import(t.Context(), items, fromFile)
 	if err != nil || res.Outcomes[Banned] != n || l.Size() != n {
 		t.Fatal(res, err, l.Size())
-	}
-	for c := range watched {
-		if !c.Resync {
-			t.Errorf("a change of %d entries", len(c.Added))
-		}
-		break
 	}
 	for p := range crowd(n, 9) {
 		if !l.Blocked(p.Addr(), "www") {
@@ -299,7 +295,8 @@ func FuzzParseText(f *testing.F) {
 				}
 				continue
 			}
-			mark, p, reason := "", netip.Prefix{}, ""
+			var mark, reason string
+			var p netip.Prefix
 			if it.Ban != nil {
 				p, reason = it.Ban.Prefix, it.Ban.Reason
 			} else {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// maxPending is how many entries wait for a slow watcher before it is told to
+// maxPending is how many steps wait for a slow watcher before it is told to
 // read everything anew.
 const maxPending = 4096
 
@@ -123,7 +123,7 @@ func (w *watcher) add(c Change) {
 	w.mu.Lock()
 	w.allowed = w.allowed || c.Allowed
 	w.resync = w.resync || c.Resync ||
-		w.added.len()+w.removed.len()+len(c.Added)+len(c.Removed) > maxPending
+		len(w.added.order)+len(w.removed.order)+len(c.Added)+len(c.Removed) > maxPending
 	if w.resync {
 		w.added, w.removed = pending{}, pending{}
 	} else {
@@ -157,8 +157,6 @@ type pending struct {
 	order []Ban
 	at    map[string]int // of an id in order
 }
-
-func (p *pending) len() int { return len(p.at) }
 
 func (p *pending) put(b Ban) {
 	if i, ok := p.at[b.ID]; ok {
