@@ -95,8 +95,7 @@ func appendAddr(dst []byte, addr netip.Addr) []byte {
 func appendStages(dst []byte, stages *[NumStages]time.Duration) []byte {
 	begun := false
 	for i, d := range stages {
-		us := d.Microseconds()
-		if us <= 0 {
+		if d < time.Microsecond {
 			continue
 		}
 		if begun {
@@ -107,7 +106,7 @@ func appendStages(dst []byte, stages *[NumStages]time.Duration) []byte {
 		}
 		dst = append(dst, Stage(i).String()...)
 		dst = append(dst, `":`...)
-		dst = strconv.AppendInt(dst, us, 10)
+		dst = strconv.AppendInt(dst, d.Microseconds(), 10)
 	}
 	if begun {
 		dst = append(dst, '}')

@@ -77,10 +77,25 @@ func (s Stage) String() string {
 
 // stageOf is the inverse of Stage.String; ok is false for anything else.
 func stageOf(text []byte) (s Stage, ok bool) {
-	for s := range Stage(NumStages) {
-		if string(text) == s.String() {
-			return s, true
-		}
+	switch string(text) {
+	case "greeting":
+		return StageGreeting, true
+	case "login":
+		return StageLogin, true
+	case "command":
+		return StageCommand, true
+	case "data":
+		return StageData, true
+	case "scan_wait":
+		return StageScanWait, true
+	case "scan":
+		return StageScan, true
+	case "deliver":
+		return StageDeliver, true
+	case "upstream":
+		return StageUpstream, true
+	case "idle":
+		return StageIdle, true
 	}
 	return 0, false
 }

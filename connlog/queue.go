@@ -42,7 +42,7 @@ func (q *queue) cut(c cut) {
 
 // maxSpareBytes is what a drained queue keeps. A burst may need more, but it
 // should not be held for ever.
-const maxSpareBytes = 1 << 20
+const maxSpareBytes = 8 << 20
 
 func (q *queue) reset() {
 	if cap(q.buf) > maxSpareBytes {

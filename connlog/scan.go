@@ -2,6 +2,7 @@ package connlog
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -184,10 +185,11 @@ func skipPlain(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
 		quote, slash := w^ones*'"', w^ones*'\\'
-		// In each term the high bit of a byte is set where the byte is zero,
-		// or (borrowed from a byte below that is set too) may be.
-		if (w|(w-ones*' ')|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
-			break
+		// In each term the high bit of a byte is set if the byte is such a one.
+		// It may be set wrongly by a borrow, but only above a byte that is.
+		m := (w | (w - ones*' ') | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+		if m != 0 {
+			return i + bits.TrailingZeros64(m)/8
 		}
 	}
 	for i < len(b) && b[i] >= ' ' && b[i] < utf8.RuneSelf && b[i] != '"' && b[i] != '\\' {
