@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gaissmai/bart"
 )
@@ -124,45 +127,59 @@ func (l *List) reopenLocked(ctx context.Context) error {
 }
 
 // readActive reads all bans in force into a table. They come in the order of
-// addresses, which keeps the inserts near each other.
+// addresses, which keeps the inserts near each other. Columns are what takes
+// the time of a start, so the services, which are rare, share one with the end.
 func readActive(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
 	table := new(bart.Table[slot])
-	rows, err := tx.QueryContext(ctx, `SELECT key, services, expires
+	rows, err := tx.QueryContext(ctx, `SELECT key,
+		CASE WHEN services = '' THEN expires ELSE expires || ',' || services END
 		FROM ban INDEXED BY ban_live WHERE state = 'active' ORDER BY key`)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells.
 	var (
-		key, services sql.RawBytes
-		expires       int64
-		at            netip.Prefix
-		s             slot
+		key sql.RawBytes
+		end any
+		at  netip.Prefix
+		s   slot
 	)
 	for rows.Next() {
-		if err := rows.Scan(&key, &services, &expires); err != nil {
+		if err := rows.Scan(&key, &end); err != nil {
 			return nil, err
 		}
 		p, err := prefixOf(key)
 		if err != nil {
 			return nil, err
 		}
-		if p != at {
-			if at.IsValid() {
-				table.Insert(at, s)
-			}
-			at, s = p, slot{}
+		if p != at && at.IsValid() {
+			table.Insert(at, s)
+			s = slot{}
 		}
-		if len(services) == 0 {
-			s.all = max(s.all, endMicros(expires))
-		} else {
-			s = s.with(splitServices(string(services)), endMicros(expires))
+		at = p
+		if s, err = s.withStored(end); err != nil {
+			return nil, err
 		}
 	}
 	if at.IsValid() {
 		table.Insert(at, s)
 	}
 	return table, rows.Err()
+}
+
+// withStored returns the slot with one more ban in it: its end, or a text of
+// its end and its services.
+func (s slot) withStored(end any) (slot, error) {
+	switch end := end.(type) {
+	case int64:
+		return s.with(nil, endMicros(end)), nil
+	case string:
+		us, services, _ := strings.Cut(end, ",")
+		if n, err := strconv.ParseInt(us, 10, 64); err == nil {
+			return s.with(splitServices(services), endMicros(n)), nil
+		}
+	}
+	return s, fmt.Errorf("%w: end %v", ErrDamaged, end)
 }
 
 // delta is what changed in the file since some rev.
