@@ -1,8 +1,11 @@
 package detector
 
 import (
+	"net/netip"
 	"testing"
 	"time"
+
+	"overstay/connlog"
 )
 
 // crowd is who a server is there for: 8 addresses with about 27 attempts a
@@ -48,6 +51,48 @@ func TestNobodyInnocentIsDecidedAbout(t *testing.T) {
 	}
 	if c.tried == 0 || c.share() < 1 {
 		t.Errorf("%d of %d served", c.served, c.tried)
+	}
+}
+
+// TestSlowStep lets everybody sit: for half a minute nothing inside the server
+// goes on, the pool fills up and turns away. Nobody who got work done before
+// is to blame, neither the many with one thread nor the one with dozens.
+func TestSlowStep(t *testing.T) {
+	w := newWorld(t, 100, DefaultPolicies(), 5)
+	stalled := false
+	deliver := func(who netip.Addr) {
+		id := w.arrive(who)
+		if id == 0 {
+			return
+		}
+		var done func()
+		done = func() {
+			if w.open[id] == nil {
+				return
+			}
+			if stalled {
+				w.after(w.about(time.Second), done)
+				return
+			}
+			w.prove(id)
+			w.close(id, connlog.EndClient)
+		}
+		w.after(w.about(time.Second), done)
+	}
+	for i := range 30 {
+		w.every(w.about(4*time.Second), func() { deliver(ip(1 + i)) })
+	}
+	w.every(150*time.Millisecond, func() { deliver(ip(50)) }) // has six at a time
+	w.run(10 * time.Minute)
+	stalled = true
+	w.run(30 * time.Second)
+	if w.busy["www"] != 100 || w.d.Pools()[0].Refused < 10 {
+		t.Fatalf("%d threads held, %+v: no pressure", w.busy["www"], w.d.Pools()[0])
+	}
+	stalled = false
+	w.run(time.Minute)
+	for _, dec := range w.decided {
+		t.Errorf("%s %s by %s", dec.Action, dec.Source, dec.Policy)
 	}
 }
 

@@ -176,3 +176,14 @@ func TestObserveDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations in %d lines", n, len(lines))
 	}
 }
+
+// TestCutOffIsNotShort tells a client that goes within a second from one that
+// the server cut off.
+func TestCutOffIsNotShort(t *testing.T) {
+	w := watch1(t, Options{Policies: []Policy{{Name: "s", When: "short > 0", Action: Ban, Duration: time.Hour}}})
+	w.close(w.connect(ip(1)), connlog.EndBanned)
+	w.close(w.connect(ip(1)), connlog.EndShutdown)
+	w.expect(t)
+	w.close(w.connect(ip(1)), connlog.EndClient)
+	w.expect(t, "ban 0s for 1h0m0s")
+}

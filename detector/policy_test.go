@@ -78,6 +78,21 @@ func TestHysteresis(t *testing.T) {
 	w.expect(t, "ban 6m1s for 1m0s")
 }
 
+// TestHysteresisOfOneAmongOthers has a condition that falls while another one
+// goes on to hold.
+func TestHysteresisOfOneAmongOthers(t *testing.T) {
+	always := Policy{Name: "always", When: "open >= 1", Action: Suggest, Duration: time.Second}
+	w := watch1(t, Options{Policies: []Policy{always, three()}})
+	w.connect(ip(1))
+	w.connect(ip(1))
+	id := w.connect(ip(1))
+	w.expect(t, "suggest 0s for 1s", "ban 0s for 1m0s")
+	w.idle(2 * time.Minute)
+	w.close(id, connlog.EndClient)
+	w.connect(ip(1))
+	w.expect(t, "ban 2m0s for 1m0s")
+}
+
 func TestFor(t *testing.T) {
 	p := three()
 	p.For = 10 * time.Second

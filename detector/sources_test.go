@@ -97,8 +97,13 @@ func TestHoldersAreNeverDropped(t *testing.T) {
 	for i := range l.events {
 		d.Observe(&l.events[i])
 	}
-	if s := d.Stats(); s.Holders != 0 || s.Sources != 10 || s.Conns != 0 {
-		t.Fatalf("%+v", s)
+	if s := d.Stats(); s.Holders != 0 || s.Sources != 10 || s.Conns != 0 || len(d.table.pinned) != 0 {
+		t.Fatalf("%+v, %d pinned", s, len(d.table.pinned))
+	}
+	// The last to go is remembered as any other is.
+	last := d.table.peek(key{addr: ip(49).As16()})
+	if last == nil || last.all.seconds != 1 {
+		t.Fatalf("the last holder is %+v", last)
 	}
 }
 
