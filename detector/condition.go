@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -38,7 +39,8 @@ func compileWith(text string, fs []figure) (verdict, error) {
 		err = fault(program.Node(), "not a condition")
 	}
 	if err != nil {
-		if located, ok := err.(*file.Error); ok {
+		var located *file.Error
+		if errors.As(err, &located) {
 			return nil, located.Bind(program.Source())
 		}
 		return nil, err

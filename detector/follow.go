@@ -111,9 +111,10 @@ func (d *Detector) clockWentBack(t int64) int64 {
 // enter makes the line the last one: a new boot closes what the one before
 // held, and the end of a file's head closes what it did not name.
 func (d *Detector) enter(e *connlog.Event) {
+	carried := e.Kind == connlog.Open && e.Held > 0
 	if d.stats.Boots == 0 || e.Boot != d.boot {
 		d.changeBoot(e.Boot)
-	} else if d.head.reading && !(e.Kind == connlog.Open && e.Held > 0) {
+	} else if d.head.reading && !carried {
 		d.endHead()
 	}
 	d.seq = e.Seq
