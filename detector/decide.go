@@ -62,7 +62,7 @@ func (d *Detector) decide(r *rule) bool {
 		}
 	}
 
-	source := d.level.Source(d.view.s.key.address())
+	source := d.source(d.view.s.key)
 	rec := d.memory.of(addr)
 	lasts, earlier := rec.duration(&r.Policy, d.now)
 	until := d.now + lasts.Microseconds()

@@ -58,12 +58,14 @@ type Evidence struct {
 	UnprovenLoad5  float64 `json:"unproven_load5"`
 	UnprovenLoad15 float64 `json:"unproven_load15"`
 
-	Opens        float64 `json:"opens"`
-	Proven       float64 `json:"proven"`
-	Fails        float64 `json:"fails"`
-	LoginsFailed float64 `json:"logins_failed"`
-	Refused      float64 `json:"refused"`
-	Short        float64 `json:"short"`
+	Opens          float64 `json:"opens"`
+	Proven         float64 `json:"proven"`
+	Proven15       float64 `json:"proven15"`
+	Fails          float64 `json:"fails"`
+	LoginsFailed   float64 `json:"logins_failed"`
+	LoginsFailed15 float64 `json:"logins_failed15"`
+	Refused        float64 `json:"refused"`
+	Short          float64 `json:"short"`
 
 	FirstSeen time.Time `json:"first_seen"` // whole seconds
 	// The line of the log that was read last, and lines that opened up to five
@@ -104,12 +106,14 @@ func (d *Detector) evidence(r *rule, v *view) Evidence {
 		UnprovenLoad5:  round(s.unpr.m5),
 		UnprovenLoad15: round(s.unpr.m15),
 
-		Opens:        round(float64(s.rates.opens)),
-		Proven:       round(float64(s.rates.proven)),
-		Fails:        round(float64(s.rates.fails)),
-		LoginsFailed: round(float64(s.rates.logins)),
-		Refused:      round(float64(s.rates.refused)),
-		Short:        round(float64(s.rates.short)),
+		Opens:          round(float64(s.rates.opens)),
+		Proven:         round(float64(s.rates.proven)),
+		Proven15:       round(float64(s.rates.proven15)),
+		Fails:          round(float64(s.rates.fails)),
+		LoginsFailed:   round(float64(s.rates.logins)),
+		LoginsFailed15: round(float64(s.rates.logins15)),
+		Refused:        round(float64(s.rates.refused)),
+		Short:          round(float64(s.rates.short)),
 
 		FirstSeen: time.Unix(int64(s.first), 0).UTC(),
 		Boot:      d.boot,

@@ -131,7 +131,7 @@ func (s *source) conns() int {
 // rank adds up what the address holds in all pools.
 func (d *Detector) rank(st standing) Rank {
 	now := d.asOf()
-	r := Rank{Source: d.level.Source(st.key.address())}
+	r := Rank{Source: d.source(st.key)}
 	for _, p := range d.pools.all {
 		s := d.table.peek(key{addr: st.key.addr, pool: p.id})
 		if s == nil {

@@ -42,7 +42,7 @@ func (s *source) advance(now int64) {
 	s.at = now
 }
 
-// addr is the source's first address.
+// address is the source's first address.
 func (k key) address() netip.Addr {
 	return netip.AddrFrom16(k.addr).Unmap()
 }
