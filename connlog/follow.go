@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -116,10 +117,11 @@ type follower struct {
 	yield  func(Line, error) bool
 	family family
 
-	stopped bool      // the loop has ended
-	live    bool      // OnLive has been called
-	told    string    // the error that goes on, yielded once
-	newest  time.Time // first line of the newest file that was begun
+	stopped bool         // the loop has ended
+	live    bool         // OnLive has been called
+	told    string       // the error that goes on, yielded once
+	ahead   []generation // what is to be read next, as it was last listed
+	newest  time.Time    // first line of the newest file that was begun
 }
 
 func (f *follower) run() {
@@ -230,6 +232,7 @@ func (f *follower) first() (gen generation, offset int64, ok bool) {
 	}
 	if from := f.o.From; !from.IsZero() {
 		if gen, ok = find(gens, identity{from.Device, from.Inode}, from.Fingerprint); ok {
+			f.ahead = gens[slices.IndexFunc(gens, gen.same):]
 			return gen, from.Offset, true
 		}
 		f.report(fmt.Errorf("%w: %s", ErrPositionLost, from))
@@ -239,6 +242,7 @@ func (f *follower) first() (gen generation, offset int64, ok bool) {
 	if len(gens) == 0 {
 		return gen, 0, false
 	}
+	f.ahead = gens
 	return gens[0], 0, true
 }
 
@@ -270,11 +274,17 @@ func (f *follower) open(gen generation) (*source, error) {
 	if gen.first.time.After(f.newest) {
 		f.newest = gen.first.time
 	}
+	if len(f.ahead) > 0 && f.ahead[0].same(gen) {
+		f.ahead = f.ahead[1:]
+	} else {
+		f.ahead = nil
+	}
 	return src, nil
 }
 
 // again looks for a file that has vanished from where it was.
 func (f *follower) again(gen generation, offset int64) (generation, int64, bool) {
+	f.ahead = nil
 	gens, ok := f.list()
 	if !ok {
 		f.sleep(watchInterval)

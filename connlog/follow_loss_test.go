@@ -115,7 +115,7 @@ func (l *numbered) follow(ctx context.Context, last uint64, rng *rand.Rand, rest
 			l.t.Error(err)
 			return
 		}
-		if !l.followOnce(ctx, last, FollowOptions{From: from, Grace: 20 * time.Millisecond}, &saved, rng, restarts) {
+		if !l.followOnce(ctx, last, FollowOptions{From: from, Grace: 5 * time.Millisecond}, &saved, rng, restarts) {
 			return
 		}
 	}
@@ -159,7 +159,7 @@ func TestFollowLosesNothing(t *testing.T) {
 		rotations = 40
 	}
 	for name, rotate := range map[string]func(l *numbered, rng *rand.Rand){
-		"rename": func(l *numbered, rng *rand.Rand) {
+		"rename": func(l *numbered, _ *rand.Rand) {
 			l.rename()
 			l.create(l.path)
 		},
@@ -187,7 +187,7 @@ func TestFollowLosesNothing(t *testing.T) {
 			l.write(rng.IntN(2))
 			l.create(l.path)
 		},
-		"symbolic link": func(l *numbered, rng *rand.Rand) {
+		"symbolic link": func(l *numbered, _ *rand.Rand) {
 			if l.turn == 0 { // the first file is none
 				l.rename()
 			}

@@ -204,13 +204,23 @@ func (f *follower) quiet(src *source) bool {
 	return err != nil || time.Since(info.ModTime()) >= f.o.Grace
 }
 
-// after returns the file that follows src.
+// after returns the file that follows src. It lists the folder only if it must:
+// nothing comes between two files that are listed, and a line that is numbered
+// as the next one is the next one.
 func (f *follower) after(src *source) (next generation, ok bool) {
+	if len(f.ahead) > 0 && f.ahead[0].print != (Fingerprint{}) {
+		return f.ahead[0], true
+	}
+	if next, ok, err := f.family.look(f.path); err == nil && ok && src.lastHead().before(next.first) {
+		return next, true
+	}
+	f.ahead = nil
 	gens, _ := f.list()
 	for i, g := range gens {
-		if g.id == src.id && g.print == src.print || g.print == src.print && src.print != (Fingerprint{}) {
-			if i+1 < len(gens) {
-				return gens[i+1], true
+		if g.print == src.print && (g.id == src.id || src.print != Fingerprint{}) {
+			f.ahead = gens[i+1:]
+			if len(f.ahead) > 0 {
+				return f.ahead[0], true
 			}
 			return next, false
 		}

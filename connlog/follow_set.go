@@ -23,6 +23,8 @@ type generation struct {
 	compressed bool
 }
 
+func (g generation) same(other generation) bool { return g.id == other.id && g.path == other.path }
+
 // lineHead is the head of a line, if it is a line of the connection log.
 type lineHead struct {
 	time time.Time
@@ -216,10 +218,10 @@ func firstHead(head []byte) lineHead {
 
 // find returns the file that a position means: the same content, and of those
 // the same file if it is there.
-func find(gens []generation, id identity, print Fingerprint) (generation, bool) {
+func find(gens []generation, id identity, like Fingerprint) (generation, bool) {
 	at := -1
 	for i, g := range gens {
-		if g.print == print && (g.id == id || at < 0 && print != Fingerprint{}) {
+		if g.print == like && (g.id == id || at < 0 && like != Fingerprint{}) {
 			at = i
 		}
 	}

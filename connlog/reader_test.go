@@ -169,7 +169,8 @@ func TestReaderLimit(t *testing.T) {
 
 func TestReaderStops(t *testing.T) {
 	r := NewReader(bytes.NewReader(zstded(t, beats(100))))
-	for range r.Events() {
+	for _, err := range r.Events() {
+		must(t, err)
 		break
 	}
 	if lines, _ := r.Count(); lines != 1 {
