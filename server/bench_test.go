@@ -193,7 +193,6 @@ func TestBurstOfRefusals(t *testing.T) {
 		}
 		_ = c.Close() // Done with.
 	}
-	clients = nil
 	if spoken < 256 {
 		t.Errorf("only %d were told why", spoken)
 	}
@@ -201,6 +200,7 @@ func TestBurstOfRefusals(t *testing.T) {
 	r.log.mu.Lock()
 	r.log.events = nil // The test's own.
 	r.log.mu.Unlock()
+	clear(clients)
 	runtime.GC()
 	runtime.GC() // Pools of the library are emptied by the second one.
 	runtime.ReadMemStats(&after)

@@ -175,11 +175,11 @@ func (f *failingFile) Sync() error { return errors.Join(f.file.Sync(), f.disk.st
 func TestDiskFailures(t *testing.T) {
 	for _, step := range []string{"create", "write", "sync", "rename", "syncdir new"} {
 		for after := range 2 {
-			for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+			for cause, full := range map[error]bool{syscall.ENOSPC: true, syscall.EDQUOT: true, syscall.EIO: false} {
 				s := NewStore(t.TempDir())
 				s.disk = &failingDisk{at: step, after: after, err: cause}
 				err := deliver(s, "x", "anna", "ben")
-				if !errors.Is(err, cause) || errors.Is(err, ErrFull) != (cause != syscall.EIO) {
+				if !errors.Is(err, cause) || errors.Is(err, ErrFull) != full {
 					t.Errorf("%s %d: %v", step, after, err)
 				}
 				if len(mail(t, s, "anna"))+len(mail(t, s, "ben"))+len(leftovers(t, s)) != 0 {

@@ -198,7 +198,7 @@ func (u *Users) look() (fileMark, error) {
 	}
 	mark := fileMark{size: info.Size(), modified: info.ModTime()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		mark.device, mark.inode = uint64(st.Dev), st.Ino
+		mark.device, mark.inode = st.Dev, st.Ino
 	}
 	return mark, nil
 }
