@@ -102,9 +102,9 @@ func (d *Detector) evidence(r *rule, v *view) Evidence {
 		Unproven:       v.unproven(),
 		UnprovenOldest: round(v.oldestUnproven()),
 		UnprovenMean:   round(v.meanAge()),
-		UnprovenLoad1:  round(s.unpr.m1),
-		UnprovenLoad5:  round(s.unpr.m5),
-		UnprovenLoad15: round(s.unpr.m15),
+		UnprovenLoad1:  round(s.unproven.m1),
+		UnprovenLoad5:  round(s.unproven.m5),
+		UnprovenLoad15: round(s.unproven.m15),
 
 		Opens:          round(float64(s.rates.opens)),
 		Proven:         round(float64(s.rates.proven)),

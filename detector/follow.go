@@ -193,7 +193,7 @@ func (d *Detector) carry(c *conn, p *pool, held time.Duration) {
 	l := loadOf(us)
 	c.source.all.add(l)
 	if !c.proven {
-		c.source.unpr.add(l)
+		c.source.unproven.add(l)
 	}
 	c.source.first = min(c.source.first, unixSeconds(c.opened))
 	p.load.add(l)

@@ -145,7 +145,7 @@ func (d *Detector) rank(st standing) Rank {
 		r.Load1 += c.all.m1
 		r.Load5 += c.all.m5
 		r.Load15 += c.all.m15
-		r.UnprovenLoad1 += c.unpr.m1
+		r.UnprovenLoad1 += c.unproven.m1
 		r.Oldest = max(r.Oldest, time.Duration(v.oldest()*float64(time.Second)))
 		r.Share = max(r.Share, p.share(v.open()))
 		r.Refused += float64(c.rates.refused)

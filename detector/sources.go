@@ -15,15 +15,15 @@ type key struct {
 // source is what is known of one source in one pool. There may be a hundred
 // thousand of them, so everything that only a holder needs is behind hold.
 type source struct {
-	key   key
-	queue queue  // where in table.resting it is
-	first uint32 // Unix seconds when it was first seen
-	at    int64  // microseconds up to which all figures are run
-	all   load
-	unpr  load // of unproven connections
-	rates rates
-	hold  *holding // nil: it holds no thread
-	watch *watch   // nil: no condition holds for it
+	key      key
+	queue    queue  // where in table.resting it is
+	first    uint32 // Unix seconds when it was first seen
+	at       int64  // microseconds up to which all figures are run
+	all      load
+	unproven load // of unproven connections
+	rates    rates
+	hold     *holding // nil: it holds no thread
+	watch    *watch   // nil: no condition holds for it
 }
 
 // advance runs the figures up to now.
@@ -37,7 +37,7 @@ func (s *source) advance(now int64) {
 		open, unproven = s.hold.open, s.hold.openUnproven
 	}
 	s.all.run(open, d)
-	s.unpr.run(unproven, d)
+	s.unproven.run(unproven, d)
 	s.rates.fade(d)
 	s.at = now
 }
