@@ -168,9 +168,9 @@ func TestShorterPrefixBehindLonger(t *testing.T) {
 // The end of a ban counts by the clock: this looks before the sweep can have
 // been by.
 func TestEndCountsBeforeTheSweep(t *testing.T) {
-	for _, d := range []time.Duration{time.Second, time.Minute, time.Hour, 100 * time.Hour} {
+	for _, d := range []time.Duration{time.Second, time.Hour, 100 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			l := open(t, filepath.Join(t.TempDir(), "bans.db"), Options{noNotice: true, Poll: max(time.Second, d/100)})
+			l := open(t, filepath.Join(t.TempDir(), "bans.db"), Options{noNotice: true, Poll: max(time.Second, d/20)})
 			b := ban("a", "192.0.2.7/32")
 			b.Duration = d
 			decide(t, l, []Ban{b}, Banned)

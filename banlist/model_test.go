@@ -128,7 +128,7 @@ func TestAgainstModel(t *testing.T) {
 	// Each check is a list of its own on the disk.
 	checks := "30"
 	if testing.Short() || raced {
-		checks = "8"
+		checks = "5"
 	}
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		if err := f.Value.Set(checks); err != nil {

@@ -205,8 +205,9 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	decide(t, l, []Ban{suggest("quiet", "192.0.2.8/32"), ban("on", "192.0.2.9/32"), ban("dup", "192.0.2.9/32")},
-		Waiting, Banned, Extended)
+	longer := ban("dup", "192.0.2.9/32")
+	longer.Duration *= 2
+	decide(t, l, []Ban{suggest("quiet", "192.0.2.8/32"), ban("on", "192.0.2.9/32"), longer}, Waiting, Banned, Extended)
 	if _, err := l.Reject(ctx, "quiet", time.Hour, me); err != nil {
 		t.Fatal(err)
 	}
