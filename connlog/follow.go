@@ -223,6 +223,12 @@ func (f *follower) goLive() {
 
 // first returns where to begin. ok is false while there is no file.
 func (f *follower) first() (gen generation, offset int64, ok bool) {
+	if from := f.o.From; !from.IsZero() { // mostly it is in the path's file
+		gen, ok, err := f.family.look(f.path)
+		if err == nil && ok && gen.id == (identity{from.Device, from.Inode}) && gen.print == from.Fingerprint {
+			return gen, from.Offset, true
+		}
+	}
 	gens, ok := f.list()
 	for !ok && f.sleep(watchInterval) {
 		gens, ok = f.list()
