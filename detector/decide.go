@@ -89,7 +89,7 @@ func (d *Detector) decide(r *rule) bool {
 	return true
 }
 
-// tick looks at all who hold a thread, at a whole second.
+// tick looks at all who hold a thread.
 func (d *Detector) tick(at int64) {
 	d.now = at
 	for _, p := range d.pools.all {
@@ -103,29 +103,41 @@ func (d *Detector) tick(at int64) {
 	}
 }
 
-// tickTo goes through the whole seconds up to t. When nobody holds anything
-// there is nothing to look at, and when the log was silent for long, nothing
-// new: the seconds past quiet are skipped, however far a clock has jumped.
+// tickTo goes through the ticks up to t. When nobody holds anything there is
+// nothing to look at, and when the log was silent for long, nothing new: the
+// ticks past quiet are skipped, however far a clock has jumped.
 func (d *Detector) tickTo(t int64) {
 	limit := min(t, d.lastLine+quiet)
-	for next := d.ticked + micros; next <= limit && len(d.table.holders) > 0; next += micros {
+	for next := d.tickAfter(d.ticked); next <= limit && len(d.table.holders) > 0; next = d.tickAfter(next) {
 		d.tick(next)
 		d.ticked = next
 	}
-	if whole := wholeSecond(t); whole > d.ticked {
-		d.ticked = whole
-	}
+	d.ticked = max(d.ticked, floor(t, quarter))
 }
 
-// quiet is how long after the last line the seconds are still looked at, in
-// microseconds. A server that lives writes a beat every five seconds.
-const quiet = int64(10 * time.Minute / time.Microsecond)
+// tickAfter is the tick that follows the one at t. There is one each second,
+// and while clients are turned away, when each moment is a client lost, four.
+func (d *Detector) tickAfter(t int64) int64 {
+	if t-d.pressed < pressure {
+		return t + quarter
+	}
+	return floor(t, micros) + micros
+}
 
-// wholeSecond is the last whole second at or before t.
-func wholeSecond(t int64) int64 {
-	r := t % micros
+const (
+	quarter = micros / 4
+	// pressure is how long after a refusal the ticks are close together.
+	pressure = 10 * micros
+	// quiet is how long after the last line there are ticks, in microseconds.
+	// A server that lives writes a beat every five seconds.
+	quiet = int64(10 * time.Minute / time.Microsecond)
+)
+
+// floor is the last multiple of step at or before t.
+func floor(t, step int64) int64 {
+	r := t % step
 	if r < 0 {
-		r += micros
+		r += step
 	}
 	return t - r
 }

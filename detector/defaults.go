@@ -41,17 +41,22 @@ func threadHogging() Policy {
 	}
 }
 
-// longUnproven acts while the pool is full on a single connection that has
-// been useless for long: many addresses with one thread each fill a pool as
-// well as one address does, and only its age tells such a connection from an
-// honest slow one. So the ban is short, and whoever has proven a connection
-// within about the last twenty minutes is let be: a half of 1/15 is what one
-// proof fades to in ten minutes, and a quarter in twenty.
+// longUnproven acts while the pool is full on a single thread that has been
+// held to no use for long: many addresses with one thread each fill a pool as
+// well as one address does, and only time tells such a one from an honest slow
+// client. A server that cuts slow connections sees them come back, so it is
+// the thread's time that counts: 0.3 in load1 is 21 seconds of the last minute,
+// in one piece or in several, for each thread it holds now and for each six
+// connections that it opened in that minute: a burst of them is no long one.
+// The ban is short, and whoever has proven a connection within about the last
+// twenty minutes is let be: a half of 1/15 is what one proof fades to in ten
+// minutes, and a quarter in twenty.
 func longUnproven() Policy {
 	return Policy{
 		Name: "long-unproven",
 		When: `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5
-&& unproven.oldest >= 20 && proven15 < 0.015`,
+&& unproven.open >= 1 && unproven.load1 >= 0.3 * max(unproven.open, opens / 6)
+&& proven15 < 0.015`,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
 		Escalate: doubling(),

@@ -47,9 +47,10 @@ type Detector struct {
 	head  head
 
 	begun    bool
-	now      int64 // microseconds: the last line, or the last second looked at
+	now      int64 // microseconds: the last line, or the last tick
 	lastLine int64
-	ticked   int64 // the last whole second that was reached
+	ticked   int64 // the last quarter of a second that was reached
+	pressed  int64 // when a client was last turned away for want of a thread
 	advanced int64 // what Advance was told
 	shift    int64 // now is the time of the log plus shift
 
@@ -108,7 +109,7 @@ func positive(n, otherwise int) int {
 }
 
 // Observe takes in one line of the log and returns what was decided by it and
-// by the seconds that passed before it, mostly nothing. The result is valid
+// by the time that passed before it, mostly nothing. The result is valid
 // until the next call. The event is only read.
 //
 // Lines that were seen already are ignored, so a reader may overlap.
@@ -124,7 +125,7 @@ func (d *Detector) Observe(e *connlog.Event) []Decision {
 	return d.out
 }
 
-// Advance says that no line before t is to come. It looks at the seconds up
+// Advance says that no line before t is to come. It looks at the ticks up
 // to t, which the next line would do in any case: a log that goes on needs it
 // only where a decision must not wait for that line.
 func (d *Detector) Advance(t time.Time) []Decision {
@@ -289,6 +290,7 @@ func (d *Detector) refused(e *connlog.Event) {
 	s.rates.refused += float32(n)
 	if e.Reason == connlog.RefuseBusy {
 		p.refused += n
+		d.pressed = d.now
 	}
 	if e.Busy > 0 {
 		p.report(e.Busy, e.Threads)

@@ -22,11 +22,12 @@
 //
 // # Time
 //
-// Time is that of the log. A line first lets the whole seconds pass that lie
-// before it, and at each of them every source that holds a thread is looked
-// at; then it is taken in, and its own source is looked at. So a policy acts
-// at once where a line crosses its condition, and within a second where time
-// does. Seconds more than ten minutes after the last line are not looked at.
+// Time is that of the log. A line first lets the ticks pass that lie before it,
+// and at each of them every source that holds a thread is looked at; then it is
+// taken in, and its own source is looked at. There is a tick each whole second,
+// and each quarter of one while clients are turned away. So a policy acts at
+// once where a line crosses its condition, and soon where time does. There are
+// no ticks more than ten minutes after the last line.
 //
 // A time that goes back is held; a clock that was set back by more than five
 // seconds goes on from where it was.

@@ -82,7 +82,8 @@ func (d *Detector) reach(at time.Time) {
 	}
 	if !d.begun {
 		d.begun = true
-		d.now, d.lastLine, d.ticked, d.advanced = t, t, wholeSecond(t), t
+		d.now, d.lastLine, d.ticked, d.advanced = t, t, floor(t, quarter), t
+		d.pressed = t - pressure
 	}
 	if t < d.now {
 		t = d.clockWentBack(t)
