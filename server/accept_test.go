@@ -9,7 +9,7 @@ import (
 )
 
 func TestAcceptBacksOff(t *testing.T) {
-	s := testService(1)
+	s := testService(20)
 	simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
 		pass := func() { _ = p.dial("192.0.2.9").Close() } // Past the Accept that waits.
 		pass()
@@ -48,7 +48,7 @@ func TestShutdownDuringBackOff(t *testing.T) {
 		for range 100 {
 			p.fail <- syscall.EMFILE
 		}
-		s := testService(1)
+		s := testService(20)
 		s.Listener = p
 		r := run(t, Options{Services: []Service{s}})
 		time.Sleep(10 * time.Second)

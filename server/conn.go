@@ -217,26 +217,38 @@ func (c *Conn) causeLocked() connlog.End {
 	return connlog.EndServer
 }
 
-// note remembers how the last read or write went.
+// note remembers how the last read or write went. Of several failures the
+// first counts, except that a reset seen by a write can show as a plain end to
+// the read beside it.
 func (c *Conn) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case err == nil:
+	if err == nil {
 		c.cause = ""
-	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
-		// We closed it ourselves, so it says nothing of the client.
-	case errors.Is(err, io.EOF):
-		c.cause = connlog.EndClient
-	case isTimeout(err):
-		if !c.limit.wokenUp(c.opened) {
-			c.cause = connlog.EndTimeout
-		}
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		c.cause = connlog.EndReset
-	default:
-		c.cause = connlog.EndError
+		return
 	}
+	cause := endOf(err)
+	if cause == connlog.EndTimeout && c.limit.wokenUp(c.opened) {
+		return
+	}
+	if c.cause == "" || errors.Is(err, syscall.ECONNRESET) {
+		c.cause = cause
+	}
+}
+
+// endOf says what an error tells of the connection's end; empty if nothing.
+func endOf(err error) connlog.End {
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return "" // We closed it ourselves, so it says nothing of the client.
+	case errors.Is(err, io.EOF):
+		return connlog.EndClient
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return connlog.EndReset
+	case isTimeout(err):
+		return connlog.EndTimeout
+	}
+	return connlog.EndError
 }
 
 func isTimeout(err error) bool {
