@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -152,14 +153,18 @@ func BenchmarkCatchUp(b *testing.B) {
 // BenchmarkFollowLatency is the time from before a line's write to its arrival,
 // at a steady rate, with the lines of a millisecond in ten writes.
 func BenchmarkFollowLatency(b *testing.B) {
-	for _, rate := range []struct {
+	for _, c := range []struct {
 		name      string
 		perSecond int
-	}{{"1k", 1000}, {"10k", 10_000}, {"100k", 100_000}} {
-		b.Run(rate.name, func(b *testing.B) {
+		follow    lineSource
+	}{
+		{"1k", 1000, followed}, {"10k", 10_000, followed}, {"100k", 100_000, followed},
+		{"10k_tail_alone", 10_000, tailed}, {"100k_tail_alone", 100_000, tailed},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			var all []time.Duration
 			for b.Loop() {
-				all = append(all, latencies(b, rate.perSecond, time.Second)...)
+				all = append(all, latencies(b, c.follow, c.perSecond, time.Second)...)
 			}
 			slices.Sort(all)
 			b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
@@ -169,7 +174,37 @@ func BenchmarkFollowLatency(b *testing.B) {
 	}
 }
 
-func latencies(b *testing.B, perSecond int, d time.Duration) (all []time.Duration) {
+// A lineSource yields the lines of a file and calls live when it waits for more.
+type lineSource func(ctx context.Context, path string, live func()) iter.Seq2[[]byte, error]
+
+func followed(ctx context.Context, path string, live func()) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for line, err := range connlog.Follow(ctx, path, connlog.FollowOptions{OnLive: live}) {
+			if !yield(line.Text, err) {
+				return
+			}
+		}
+	}
+}
+
+func tailed(_ context.Context, path string, live func()) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		t, err := tail.TailFile(path, tail.Config{MustExist: true, Follow: true, CompleteLines: true, Logger: tail.DiscardingLogger})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		live()
+		for line := range t.Lines {
+			if !yield([]byte(line.Text), line.Err) {
+				break
+			}
+		}
+		_ = t.Stop() // it has no error of interest
+	}
+}
+
+func latencies(b *testing.B, follow lineSource, perSecond int, d time.Duration) (all []time.Duration) {
 	path := filepath.Join(b.TempDir(), "conn.log")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -183,8 +218,8 @@ func latencies(b *testing.B, perSecond int, d time.Duration) (all []time.Duratio
 	go writeSteadily(f, live, perSecond, total)
 	var p connlog.Parser
 	var e connlog.Event
-	for line, err := range connlog.Follow(ctx, path, connlog.FollowOptions{OnLive: func() { close(live) }}) {
-		if err = errors.Join(err, p.Parse(line.Text, &e)); err != nil {
+	for line, err := range follow(ctx, path, func() { close(live) }) {
+		if err = errors.Join(err, p.Parse(line, &e)); err != nil {
 			b.Fatal(err)
 		}
 		if all = append(all, time.Since(e.Time)); len(all) == total {

@@ -66,7 +66,7 @@ func (f *follower) edge(src *source) {
 
 // maxTailBytes is how much may wait to be read before plain reading takes over:
 // it is many times as fast, and bounds its memory.
-const maxTailBytes = 1 << 20
+const maxTailBytes = 256 << 10
 
 // outgrown reports whether too much waits for the tail, or, when idle says that
 // it gave nothing since the last time, any whole line.
