@@ -97,7 +97,9 @@ func (s shape) check(t *testing.T, report *traffic.Report) {
 		}
 		whole, lately := g.Success(0, end), g.Success(end-last, end)
 		total := g.Total()
-		t.Logf("%v: %s: %.1f %% of %d, %.1f %% of the last %d s, p99 %v", s, g.Name, 100*whole, total.Ended(), 100*lately, last, g.P99)
+		t.Logf("%v: %s: %.1f %% of %d, %.1f %% of the last %d s, p99 %v; %d busy, %d timeouts, %d otherwise failed",
+			s, g.Name, 100*whole, total.Ended(), 100*lately, last, g.P99,
+			total.Outcomes[traffic.Busy], total.Outcomes[traffic.Timeout], total.Outcomes[traffic.Failed])
 		if !s.holds {
 			continue
 		}
