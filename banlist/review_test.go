@@ -149,6 +149,13 @@ func TestAllow(t *testing.T) {
 	if _, err := l.Allow(ctx, Allowance{Prefix: pfx("::/0")}); !errors.Is(err, ErrTooWide) {
 		t.Error(err)
 	}
+	// IPv4 addresses mapped into this one are not meant.
+	if lifted, err := l.Allow(ctx, Allowance{Prefix: pfx("::/64")}); err != nil || len(lifted) != 0 {
+		t.Error(lifted, err)
+	}
+	if err := l.Disallow(ctx, pfx("::/64"), me); err != nil {
+		t.Error(err)
+	}
 	if err := l.Disallow(ctx, pfx("192.0.2.0/28"), me); err != nil {
 		t.Fatal(err)
 	}

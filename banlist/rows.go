@@ -52,7 +52,8 @@ func coveringKeys(p netip.Prefix) []any {
 }
 
 // keyRange returns the least and the greatest key that a prefix inside p can
-// have. Between them lie also some keys that are not inside.
+// have. Between those of an IPv6 net that holds the mapped addresses lie also
+// keys of IPv4, which are not inside.
 func keyRange(p netip.Prefix) (lo, hi []byte) {
 	lo = keyOf(p)
 	hi = keyOf(p)

@@ -94,6 +94,11 @@ func TestWatchSlow(t *testing.T) {
 	if c := w.take(); brief(c) != "+[] -[a] false false" {
 		t.Error(brief(c))
 	}
+	w.add(Change{Removed: []Ban{{ID: "a"}}})
+	w.add(Change{Added: []Ban{{ID: "a"}}})
+	if c := w.take(); brief(c) != "+[a] -[] false false" {
+		t.Error(brief(c))
+	}
 	// An entry that comes and goes all the time takes no room.
 	for range 3 * maxPending {
 		w.add(Change{Added: []Ban{{ID: "a"}}})
