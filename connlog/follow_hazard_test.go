@@ -126,6 +126,45 @@ func TestFollowTruncation(t *testing.T) {
 	f.want("one", "two", "three", "four", "five")
 }
 
+// TestFollowTruncationToAPart leaves the first line, so that only the size
+// tells. What is left comes again: nobody can know it for the same.
+func TestFollowTruncationToAPart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "conn.log")
+	appendTo(t, path, "one\ntwo\nthree\n")
+	f := startFollowing(t, path, FollowOptions{})
+	f.isLive()
+	f.want("one", "two", "three")
+	must(t, os.Truncate(path, 4))
+	appendTo(t, path, "four\n")
+	f.want("one", "two", "three", "one", "four")
+	if _, ok := errors.AsType[*LossError](f.wantError(0)); !ok {
+		t.Errorf("error %v", f.wantError(0))
+	}
+}
+
+// TestFollowPartTakenBack takes a part of a line back, as a writer does whose
+// disk is full. The library takes that for truncation and begins again.
+func TestFollowPartTakenBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "conn.log")
+	appendTo(t, path, "1\n2\n")
+	f := startFollowing(t, path, FollowOptions{})
+	f.isLive()
+	want := []string{"1", "2"}
+	f.want(want...)
+	size := int64(4)
+	for range 10 {
+		appendTo(t, path, "torn")
+		time.Sleep(3 * time.Millisecond) // so that the library sees both sizes
+		must(t, os.Truncate(path, size))
+		time.Sleep(3 * time.Millisecond)
+		appendTo(t, path, "next\n")
+		size += 5
+		want = append(want, "next")
+		f.want(want...)
+	}
+	f.wantNoError()
+}
+
 // TestFollowTruncationRefilled truncates a file and fills it past the place
 // that was read before the follower can see it shorter.
 func TestFollowTruncationRefilled(t *testing.T) {
@@ -136,10 +175,10 @@ func TestFollowTruncationRefilled(t *testing.T) {
 	f.want("one", "two")
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	must(t, err)
-	_, err = file.WriteString("another one\nanother two\n")
+	_, err = file.WriteString("six\nten\nelf\n") // with a line's end where the old one had it
 	must(t, err)
 	must(t, file.Close())
-	f.want("one", "two", "another one", "another two")
+	f.want("one", "two", "six", "ten", "elf")
 	if _, ok := errors.AsType[*LossError](f.wantError(0)); !ok {
 		t.Errorf("error %v", f.wantError(0))
 	}

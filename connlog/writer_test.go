@@ -122,7 +122,8 @@ func TestWriterFilesStandAlone(t *testing.T) {
 	w.Write(&Event{Kind: Proven, Conn: 3, By: ByLogin})
 	w.Write(&Event{Kind: Fail, Conn: 1, What: FailLogin})
 	w.Write(&Event{Kind: Fail, Conn: 1, What: FailLogin})
-	w.Write(&Event{Kind: Close, Conn: 4})
+	// A clock that is ahead: only the Writer keeps the files apart then.
+	w.Write(&Event{Kind: Close, Conn: 4, Time: time.Now().Add(time.Minute)})
 	must(t, w.Rotate())
 	must(t, w.Rotate()) // there is nothing in the new file but its head
 	w.Write(&Event{Kind: Stop})
@@ -133,7 +134,11 @@ func TestWriterFilesStandAlone(t *testing.T) {
 		t.Fatalf("rotated files %q", files)
 	}
 	events := readAll(t, path)
-	checkOrder(t, append(readAll(t, files[0]), events...))
+	older := readAll(t, files[0])
+	checkOrder(t, append(older, events...))
+	if !events[0].Time.After(older[len(older)-1].Time) {
+		t.Errorf("the file begins at %v, when the one before ends", events[0].Time)
+	}
 	if got := kinds(events); !slices.Equal(got, []Kind{Start, Open, Open, Open, Stop}) {
 		t.Fatalf("events %v", got)
 	}
