@@ -260,7 +260,7 @@ func TestFollowWriterLosesNothing(t *testing.T) {
 	readerRNG := rand.New(rand.NewPCG(rng.Uint64(), 1))
 	go func() {
 		defer close(done)
-		l.follow(ctx, last, readerRNG, 500)
+		l.follow(ctx, last, readerRNG, 1500)
 	}()
 	for n := uint64(1); n <= last; n++ {
 		w.Write(&Event{Kind: Open, Service: "smtp", Conn: n})

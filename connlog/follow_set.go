@@ -67,7 +67,8 @@ func (fam *family) stable() ([]generation, error) {
 			return nil, err
 		}
 		if slices.EqualFunc(before, now, func(a, b generation) bool {
-			return a.path == b.path && a.id == b.id && a.print == b.print
+			// A file that was compressed meanwhile is the same one.
+			return a.print == b.print && (a.id == b.id || a.print != Fingerprint{})
 		}) {
 			return now, nil
 		}
