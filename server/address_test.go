@@ -32,7 +32,7 @@ func (d *disguised) Accept() (net.Conn, error) {
 
 func TestIPv6(t *testing.T) {
 	s := testService(10)
-	s.Listen, s.UnprovenPerSource = "[::1]:0", 1
+	s.Listen, s.SessionsPerSource = "[::1]:0", 1
 	r := run(t, Options{Services: []Service{s}})
 	r.dial(t, "::1").expect(t, "hi")
 	r.dial(t, "::1").expect(t, "no: sessions")
@@ -50,7 +50,7 @@ func TestAddresses(t *testing.T) {
 	}
 	d := &disguised{l, make(chan net.Addr, 1)}
 	s := testService(10)
-	s.Listener, s.UnprovenPerSource = d, 1
+	s.Listener, s.SessionsPerSource = d, 1
 	r := run(t, Options{Services: []Service{s}})
 	r.banned.set("198.51.100.7", true)
 	for i, c := range []struct{ addr, want string }{

@@ -42,7 +42,7 @@ func (m *machine) expectation(from string) string {
 	switch {
 	case m.banned[from]:
 		return "no: banned"
-	case unproven >= m.limit:
+	case unproven >= m.limit && 2*len(m.open) >= m.threads:
 		return "no: sessions"
 	case len(m.open) >= m.threads:
 		return "no: busy"

@@ -58,8 +58,10 @@ type Service struct {
 	Threads int
 
 	// UnprovenPerSource is how many connections that have proven nothing one
-	// address (IPv6: one /64) may hold in the pool: 0 is a tenth of the pool
-	// but at least 4, and -1 is no limit.
+	// address (IPv6: one /64) may hold in the pool while at least a half of its
+	// threads are held: 0 is a tenth of the pool but at least 4, and -1 is no
+	// limit. In a pool that is emptier they do no harm, and an office behind
+	// one address has many for a moment when the disk is slow.
 	UnprovenPerSource int
 	// SessionsPerSource is how many connections one address may hold in the
 	// pool, proven or not. 0 and -1 are no limit: an office of many people

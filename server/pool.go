@@ -38,7 +38,7 @@ func (p *pool) take(source netip.Prefix, limit sourceLimits) (busy int, refused 
 	busy = int(p.busy.Load())
 	t := p.sources[source]
 	switch {
-	case limit.unproven > 0 && t.unproven >= limit.unproven,
+	case limit.unproven > 0 && t.unproven >= limit.unproven && 2*busy >= p.threads,
 		limit.total > 0 && t.total >= limit.total:
 		return busy, connlog.RefuseSessions
 	case busy >= p.threads:

@@ -50,7 +50,7 @@ func TestAdmitsUntilThePoolIsFull(t *testing.T) {
 }
 
 func TestLimitOfUnprovenSessions(t *testing.T) {
-	s := testService(10)
+	s := testService(4)
 	s.UnprovenPerSource = 2
 	r := run(t, Options{Services: []Service{s}})
 	a, b := r.dial(t, "127.0.0.1"), r.dial(t, "127.0.0.1")
@@ -63,6 +63,19 @@ func TestLimitOfUnprovenSessions(t *testing.T) {
 	}
 	r.dial(t, "127.0.0.1").expect(t, "hi") // One of the two is proven by now.
 	r.dial(t, "127.0.0.1").expect(t, "no: sessions")
+}
+
+// TestUnprovenSessionsOfAnEmptyPool lets one source have many while nobody
+// else wants them.
+func TestUnprovenSessionsOfAnEmptyPool(t *testing.T) {
+	s := testService(10)
+	s.UnprovenPerSource = 2
+	r := run(t, Options{Services: []Service{s}})
+	for range 5 {
+		r.dial(t, "127.0.0.1").expect(t, "hi")
+	}
+	r.dial(t, "127.0.0.1").expect(t, "no: sessions") // Half of the pool is held.
+	r.dial(t, "127.0.0.2").expect(t, "hi")
 }
 
 func TestLimitOfAllSessions(t *testing.T) {

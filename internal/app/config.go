@@ -62,7 +62,7 @@ type Service struct {
 	Listen            string   `toml:"listen" doc:"Address and port; [::]:25 is every address of both families."`
 	Threads           int      `toml:"threads" doc:"Threads: connections served at the same time."`
 	Pool              string   `toml:"pool" doc:"Services that name the same pool share its threads. Empty: a pool of its own."`
-	UnprovenPerSource int      `toml:"unproven_per_source" doc:"Unproven connections one address may hold. 0: a tenth of the threads; -1: no limit."`
+	UnprovenPerSource int      `toml:"unproven_per_source" doc:"Unproven connections one address may hold while half of the threads are held. 0: a tenth of the threads; -1: no limit."`
 	SessionsPerSource int      `toml:"sessions_per_source" doc:"Connections of any kind one address may hold. 0: no limit."`
 	Idle              Duration `toml:"idle" doc:"A client silent for longer is closed."`
 	Unproven          Duration `toml:"unproven" doc:"A client that has proven nothing for longer is closed, however busy it looks."`
