@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// served is the command serve, running as a person would have it.
+// served is a command that goes on, such as serve, as a person would run it.
 type served struct {
 	t      *testing.T
 	lines  chan string // of standard output
@@ -44,12 +44,17 @@ func (l *lockedBuilder) String() string {
 
 func startServe(t *testing.T, arguments ...string) *served {
 	t.Helper()
+	return startCommand(t, append([]string{"serve"}, arguments...)...)
+}
+
+func startCommand(t *testing.T, arguments ...string) *served {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, write := io.Pipe()
 	s := &served{t: t, lines: make(chan string, 100), stderr: &lockedBuilder{}}
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"serve"}, arguments...), strings.NewReader(""), write, s.stderr)
+		code <- run(ctx, arguments, strings.NewReader(""), write, s.stderr)
 		_ = write.Close()
 	}()
 	go func() {
@@ -77,13 +82,13 @@ func (s *served) find(pattern string) string {
 		select {
 		case line, ok := <-s.lines:
 			if !ok {
-				s.t.Fatalf("serve ended before it printed %q:\n%s", pattern, s.stderr)
+				s.t.Fatalf("it ended before it printed %q:\n%s", pattern, s.stderr)
 			}
 			if m := wanted.FindStringSubmatch(line); m != nil {
 				return m[len(m)-1]
 			}
 		case <-timeout:
-			s.t.Fatalf("serve did not print %q:\n%s", pattern, s.stderr)
+			s.t.Fatalf("it did not print %q:\n%s", pattern, s.stderr)
 		}
 	}
 }
