@@ -76,7 +76,7 @@ func (u *ui) decided(d app.Decided) {
 		banlist.Banned: "banned", banlist.Activated: "banned", banlist.Extended: "extended", banlist.Waiting: "suggested",
 	}[d.Result.Outcome]
 	u.print("%s  %-9s %s  %s  %s: %s", whenText(d.Decision.At), word, sourceText(d.Decision.Source),
-		lengthText(d.Decision.Duration), clean(d.Decision.Policy), clean(headline(d.Decision.Evidence)))
+		lengthText(d.Decision.Duration), clean(d.Decision.Policy), clean(holding(d.Decision.Evidence)))
 }
 
 func (u *ui) stopped() { u.say("Stopped in order.") }

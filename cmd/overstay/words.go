@@ -126,14 +126,20 @@ func evidenceOf(b *banlist.Ban) (e detector.Evidence, ok bool) {
 	return e, true
 }
 
+// holding tells what a source held, in a few words.
+func holding(e detector.Evidence) string {
+	if e.Open == 0 {
+		return fmt.Sprintf("on %s, holding no thread just then", e.Pool)
+	}
+	return fmt.Sprintf("held %d of the %d threads of %s (%d unproven, the oldest for %s)",
+		e.Open, e.Threads, e.Pool, e.Unproven, secondsText(e.OldestS))
+}
+
 // headline tells evidence in one sentence.
 func headline(e detector.Evidence) string {
-	var parts []string
+	parts := []string{holding(e)}
 	if e.Open > 0 {
-		parts = append(parts, fmt.Sprintf("held %d of the %d threads of %s (%d unproven, the oldest for %s) while %d were held",
-			e.Open, e.Threads, e.Pool, e.Unproven, secondsText(e.OldestS), e.Busy))
-	} else {
-		parts = append(parts, fmt.Sprintf("on %s, holding no thread just then", e.Pool))
+		parts[0] += fmt.Sprintf(" while %d were held", e.Busy)
 	}
 	if e.PoolRefused >= 0.5 {
 		parts = append(parts, fmt.Sprintf("others were refused %.0f times a minute", e.PoolRefused))
@@ -150,7 +156,7 @@ func headline(e detector.Evidence) string {
 // evidenceWords tells evidence in sentences, one a line.
 func evidenceWords(e detector.Evidence) []string {
 	lines := []string{
-		fmt.Sprintf("Policy %s: %s", e.Policy, e.Condition),
+		fmt.Sprintf("Policy %s: %s", e.Policy, strings.Join(strings.Fields(e.Condition), " ")),
 	}
 	if e.ForS > 0 {
 		lines = append(lines, fmt.Sprintf("The condition had held for %s.", secondsText(e.ForS)))
@@ -252,7 +258,7 @@ func (u *ui) top(v topView) {
 		return
 	}
 	for _, p := range v.Pools {
-		u.print("%-8s %d of %d threads held   load %.2f %.2f %.2f   %.0f refused a minute   %s",
+		u.print("%-8s %d of %d threads held   load %.2f %.2f %.2f   %.0f told too busy a minute   %s",
 			clean(p.Pool), p.Busy, p.Threads, p.Load1, p.Load5, p.Load15, p.Refused, p.At.Format("15:04:05"))
 	}
 	u.print("")
@@ -321,7 +327,7 @@ func secondsText(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {
 	case d < 10*time.Second:
-		return d.Round(100 * time.Millisecond).String()
+		return fmt.Sprintf("%.1fs", s)
 	case d < time.Hour:
 		return d.Round(time.Second).String()
 	default:
