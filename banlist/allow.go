@@ -152,7 +152,7 @@ func (t *tx) touchAllowed() error {
 	if err != nil {
 		return err
 	}
-	t.allowed = nil
+	t.allowed, t.more = nil, true
 	_, err = t.exec("UPDATE meta SET allowed_rev = ?", rev)
 	return err
 }
@@ -167,11 +167,8 @@ func (t *tx) allowedOver(p netip.Prefix) (netip.Prefix, bool, error) {
 		}
 		t.allowed = t.seen.allowed
 		if rev != t.seen.allowedRev {
-			st, err := t.stmt(allAllowed)
-			if err != nil {
-				return netip.Prefix{}, false, err
-			}
-			if t.allowed, err = readAllowed(st.QueryContext(t.ctx)); err != nil {
+			var err error
+			if t.allowed, err = t.s.readAllowed(t.ctx); err != nil {
 				return netip.Prefix{}, false, err
 			}
 		}
@@ -183,12 +180,9 @@ func (t *tx) allowedOver(p netip.Prefix) (netip.Prefix, bool, error) {
 
 const allAllowed = "SELECT key, note, by, created, expires FROM allowed"
 
-// readAllowed makes a table of the rows of allAllowed.
-func readAllowed(rows *sql.Rows, err error) (*bart.Table[slot], error) {
-	if err != nil {
-		return nil, err
-	}
-	all, err := collect(rows, scanAllowance)
+// readAllowed makes a table of the allow list.
+func (s *store) readAllowed(ctx context.Context) (*bart.Table[slot], error) {
+	all, err := queryOwn(ctx, s, scanAllowance, allAllowed)
 	table := new(bart.Table[slot])
 	for _, a := range all {
 		table.Insert(a.Prefix, slot{all: endMicros(micros(a.Expires))})

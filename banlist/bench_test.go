@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ func crowded(n int, until int64) *view {
 	return &view{bans: t, allowed: new(bart.Table[slot])}
 }
 
+// The bare lookup beside it is what the rest is measured against.
 func BenchmarkBlocked(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		l := &List{}
@@ -90,6 +92,16 @@ func BenchmarkBlocked(b *testing.B) {
 				i := 0
 				for b.Loop() {
 					l.Blocked(c.addrs[i], "smtp")
+					if i++; i == len(c.addrs) {
+						i = 0
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("bans=%d/%s/bare", n, c.name), func(b *testing.B) {
+				t := l.view.Load().bans
+				i := 0
+				for b.Loop() {
+					t.Lookup(c.addrs[i])
 					if i++; i == len(c.addrs) {
 						i = 0
 					}
@@ -161,6 +173,41 @@ func BenchmarkRestore(b *testing.B) {
 					b.Fatal(l.Size())
 				}
 				used += processorTime(b) - before
+				b.StopTimer()
+				if err := l.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(used.Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// A text list of hosts, by a command (lazy) and by a process that shows the
+// list.
+func BenchmarkImport(b *testing.B) {
+	var text strings.Builder
+	for p := range crowd(100_000, 1) {
+		fmt.Fprintln(&text, p)
+	}
+	for _, lazy := range []bool{true, false} {
+		b.Run(fmt.Sprintf("bans=100000/lazy=%v", lazy), func(b *testing.B) {
+			var used time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				l, err := Open(context.Background(), filepath.Join(b.TempDir(), "bans.db"), Options{Lazy: lazy})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				before := processorTime(b)
+				res, err := l.Import(context.Background(), ParseText(strings.NewReader(text.String())),
+					ImportOptions{Origin: "import:bench", Duration: time.Hour})
+				used += processorTime(b) - before
+				if err != nil || res.Outcomes[Banned] != 100_000 {
+					b.Fatal(res, err)
+				}
 				b.StopTimer()
 				if err := l.Close(); err != nil {
 					b.Fatal(err)

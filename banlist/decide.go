@@ -83,7 +83,12 @@ func (t *tx) decide(d Ban, ttl time.Duration, force bool) (Result, error) {
 	if err != nil {
 		return Result{Outcome: Refused, Err: err}, nil
 	}
-	if b, ok, err := t.answered(d.ID); ok || err != nil {
+	known, beside, err := t.glance(d.ID, d.Prefix)
+	if err != nil {
+		return Result{}, err
+	}
+	if known {
+		b, err := t.answered(d.ID)
 		return Result{Outcome: Known, Ban: b}, err
 	}
 	if over, ok, err := t.allowedOver(d.Prefix); err != nil {
@@ -100,8 +105,10 @@ func (t *tx) decide(d Ban, ttl time.Duration, force bool) (Result, error) {
 		d.State = Expired
 		return Result{Outcome: Past, Ban: d}, t.insert(d, d.Origin)
 	}
-	if r, ok, err := t.decideBeside(d); ok || err != nil {
-		return r, err
+	if beside {
+		if r, ok, err := t.decideBeside(d); ok || err != nil {
+			return r, err
+		}
 	}
 	if t.room <= 0 {
 		return Result{Outcome: Refused, Err: ErrFull}, nil

@@ -17,10 +17,10 @@ const (
 	maxSweepPause = time.Hour
 )
 
-// untilSweep returns how long it is until something ends, but not less than
-// the pause since the last sweep.
-func (l *List) untilSweep(ctx context.Context, last time.Time) time.Duration {
-	ends, err := queryAll(ctx, l, func(row scanner) (sql.NullInt64, error) {
+// untilSweepLocked returns how long it is until something ends, but not less
+// than the pause since the last sweep.
+func (l *List) untilSweepLocked(ctx context.Context, last time.Time) time.Duration {
+	ends, err := queryOwn(ctx, l.store.Load(), func(row scanner) (sql.NullInt64, error) {
 		var end sql.NullInt64
 		return end, row.Scan(&end)
 	}, `SELECT min(expires) FROM ban WHERE expires > 0 AND state IN ('active', 'suggested')
@@ -71,15 +71,8 @@ func (t *tx) sweep() (more bool, err error) {
 
 // sweepAllowed takes off the allow list what is over.
 func (t *tx) sweepAllowed() error {
-	st, err := t.stmt("DELETE FROM allowed WHERE expires > 0 AND expires <= ? RETURNING key, note, by, created, expires")
-	if err != nil {
-		return err
-	}
-	rows, err := st.QueryContext(t.ctx, micros(t.now))
-	if err != nil {
-		return err
-	}
-	done, err := collect(rows, scanAllowance)
+	done, err := queryOwn(t.ctx, t.s, scanAllowance,
+		"DELETE FROM allowed WHERE expires > 0 AND expires <= ? RETURNING key, note, by, created, expires", micros(t.now))
 	if err != nil || len(done) == 0 {
 		return err
 	}

@@ -201,7 +201,7 @@ func (t *tx) importBan(b Ban, ttl time.Duration, o ImportOptions) (Outcome, erro
 		r, err := t.decide(b, ttl, o.Force)
 		return r.Outcome, err
 	}
-	if _, ok, err := t.answered(b.ID); ok || err != nil {
+	if known, _, err := t.glance(b.ID, b.Prefix); known || err != nil {
 		return Known, err
 	}
 	outcome := Past

@@ -74,6 +74,7 @@ type List struct {
 	closed     bool
 	rev        int64 // what the view shows
 	allowedRev int64
+	nextSweep  time.Time
 	failing    error // the file's error that was logged last
 
 	notice *notice // nil in a Lazy list
@@ -213,10 +214,12 @@ func (l *List) run(ctx context.Context) {
 		l.mu.Lock()
 		err := l.refreshLocked(ctx)
 		l.noteLocked(err)
-		l.mu.Unlock()
 		if err == nil {
-			sweep.Reset(l.untilSweep(ctx, swept))
+			pause := l.untilSweepLocked(ctx, swept)
+			l.nextSweep = time.Now().Add(pause)
+			sweep.Reset(pause)
 		}
+		l.mu.Unlock()
 	}
 }
 
@@ -236,18 +239,20 @@ func (l *List) write(ctx context.Context, fn func(t *tx) error) error {
 	}
 	v := l.view.Load()
 	seen := known{room: l.options.MaxEntries - v.bans.Size(), allowed: v.allowed, allowedRev: l.allowedRev}
-	changed, err := s.write(ctx, seen, fn)
+	t, err := s.write(ctx, seen, fn)
 	if err != nil {
 		l.noteLocked(err)
 		return err
 	}
-	if !changed {
+	if t.rev == 0 {
 		return nil
 	}
 	if !l.options.Lazy {
 		// It is committed: an error now is not one of the caller's change.
-		l.noteLocked(l.refreshLocked(context.WithoutCancel(ctx)))
-		l.wake() // To set the timer for a nearer end.
+		l.noteLocked(l.showOwnLocked(context.WithoutCancel(ctx), t))
+		if t.more || endsLater(l.nextSweep, t.firstEnd) {
+			l.wake() // To set the timer for a nearer end.
+		}
 	}
 	l.announce()
 	return nil

@@ -64,7 +64,7 @@ func (l *List) All(ctx context.Context, f Filter) iter.Seq2[Ban, error] {
 			}
 			for _, b := range page {
 				n++
-				after = b.row
+				after = b.number
 				if f.Service != "" && !b.Covers(f.Service) || f.Within.IsValid() && !inside(b.Prefix, normalPrefix(f.Within)) {
 					continue
 				}
@@ -116,15 +116,16 @@ func (f Filter) query(after int64, now time.Time) (string, []any) {
 	return q + " ORDER BY row LIMIT ?", append(args, pageRows)
 }
 
-// numbered is an entry with its row, by which pages go on.
+// numbered is an entry with one number more: its row, by which pages go on, or
+// its rev.
 type numbered struct {
 	Ban
-	row int64
+	number int64
 }
 
 func scanNumbered(row scanner) (numbered, error) {
 	var n numbered
-	b, err := scanBan(scanFunc(func(dest ...any) error { return row.Scan(append(dest, &n.row)...) }))
+	b, err := scanBan(scanFunc(func(dest ...any) error { return row.Scan(append(dest, &n.number)...) }))
 	n.Ban = b
 	return n, err
 }
@@ -173,15 +174,4 @@ func (l *List) Check(ctx context.Context, addr netip.Addr, service string) (Answ
 	}
 	a.Blocked = a.Ban != nil && a.Allowed == nil
 	return a, nil
-}
-
-// queryAll reads rows outside of a transaction.
-func queryAll[T any](ctx context.Context, l *List, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	s := l.store.Load()
-	rows, err := s.r.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, s.fail("read", err)
-	}
-	out, err := collect(rows, scan)
-	return out, s.fail("read", err)
 }

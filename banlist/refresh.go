@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,39 +21,42 @@ type revs struct{ last, allowed, pruned int64 }
 
 // snapshot runs fn in a read transaction, so that all it reads is of one
 // moment.
-func (s *store) snapshot(ctx context.Context, fn func(tx *sql.Tx, r revs) error) error {
-	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return s.fail("read", err)
-	}
-	defer func() { _ = tx.Rollback() }() // It only read.
-	var r revs
-	err = tx.QueryRowContext(ctx, "SELECT rev, allowed_rev, pruned_rev FROM meta").Scan(&r.last, &r.allowed, &r.pruned)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = errors.Join(ErrDamaged, err)
-	}
-	if err == nil {
-		err = fn(tx, r)
-	}
+func (s *store) snapshot(ctx context.Context, fn func(r revs) error) error {
+	err := s.inTransaction(ctx, "BEGIN", func() (bool, error) {
+		var r revs
+		err := s.row(ctx, "SELECT rev, allowed_rev, pruned_rev FROM meta", nil, &r.last, &r.allowed, &r.pruned)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = errors.Join(ErrDamaged, err)
+		}
+		if err == nil {
+			err = fn(r)
+		}
+		return false, err
+	})
 	return s.fail("read", err)
 }
 
 // load reads everything and shows it.
 func (l *List) load(ctx context.Context, s *store) error {
-	return s.snapshot(ctx, func(tx *sql.Tx, r revs) error {
-		bans, err := readActive(ctx, tx)
+	return s.snapshot(ctx, func(r revs) error {
+		bans, err := s.readActive(ctx)
 		if err != nil {
 			return err
 		}
-		allowed, err := readAllowed(tx.QueryContext(ctx, allAllowed))
+		allowed, err := s.readAllowed(ctx)
 		if err != nil {
 			return err
 		}
-		l.view.Store(&view{bans: bans, allowed: allowed})
-		l.rev, l.allowedRev = r.last, r.allowed
-		l.feed.publish(Change{Resync: true})
+		l.showLocked(&view{bans: bans, allowed: allowed}, r, Change{Resync: true})
 		return nil
 	})
+}
+
+// showLocked makes a view the one that lookups see.
+func (l *List) showLocked(v *view, r revs, c Change) {
+	l.view.Store(v)
+	l.rev, l.allowedRev = r.last, r.allowed
+	l.feed.publish(c)
 }
 
 // refreshLocked shows what was committed since the last time, by whomever.
@@ -67,21 +69,27 @@ func (l *List) refreshLocked(ctx context.Context) error {
 		return l.reopenLocked(ctx)
 	}
 	var again bool
-	err := s.snapshot(ctx, func(tx *sql.Tx, r revs) error {
+	err := s.snapshot(ctx, func(r revs) error {
 		if r.last == l.rev {
 			return nil
 		}
-		var n int
-		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM ban WHERE rev > ? LIMIT ?)",
-			l.rev, maxDelta+1).Scan(&n)
-		if err != nil {
-			return err
-		}
-		if n > maxDelta || r.pruned > l.rev || r.last < l.rev {
-			again = true
+		again = r.pruned > l.rev || r.last < l.rev
+		if again {
 			return nil
 		}
-		return l.applyLocked(ctx, tx, r)
+		changed, err := s.readChanged(ctx, l.rev)
+		if again = len(changed) > maxDelta; again || err != nil {
+			return err
+		}
+		next, c := l.view.Load().with(deltaOf(changed, l.rev))
+		if r.allowed != l.allowedRev {
+			c.Allowed = true
+			if next.allowed, err = s.readAllowed(ctx); err != nil {
+				return err
+			}
+		}
+		l.showLocked(next, r, c)
+		return nil
 	})
 	if err == nil && again {
 		err = l.load(ctx, s)
@@ -89,24 +97,23 @@ func (l *List) refreshLocked(ctx context.Context) error {
 	return err
 }
 
-// applyLocked shows the rows that changed since l.rev.
-func (l *List) applyLocked(ctx context.Context, tx *sql.Tx, r revs) error {
-	d, err := readDelta(ctx, tx, l.rev)
-	if err != nil {
-		return err
+// showOwnLocked shows what a transaction of this process committed. There is
+// nothing to read when it came right after what is shown, and only banned.
+func (l *List) showOwnLocked(ctx context.Context, t *tx) error {
+	if t.more || t.rev != l.rev+1 {
+		return l.refreshLocked(ctx)
 	}
 	v := l.view.Load()
-	next := &view{bans: edited(v.bans, d.edits), allowed: v.allowed}
-	c := Change{Added: d.added, Removed: d.removed}
-	if r.allowed != l.allowedRev {
-		if next.allowed, err = readAllowed(tx.QueryContext(ctx, allAllowed)); err != nil {
-			return err
+	d := delta{slots: map[netip.Prefix]slot{}, added: t.banned}
+	for _, b := range t.banned {
+		s, ok := d.slots[b.Prefix]
+		if !ok {
+			s, _ = v.bans.Get(b.Prefix)
 		}
-		c.Allowed = true
+		d.slots[b.Prefix] = s.withBan(b)
 	}
-	l.view.Store(next)
-	l.rev, l.allowedRev = r.last, r.allowed
-	l.feed.publish(c)
+	next, c := v.with(d)
+	l.showLocked(next, revs{last: t.rev, allowed: l.allowedRev}, c)
 	return nil
 }
 
@@ -129,9 +136,9 @@ func (l *List) reopenLocked(ctx context.Context) error {
 // readActive reads all bans in force into a table. They come in the order of
 // addresses, which keeps the inserts near each other. Columns are what takes
 // the time of a start, so the services, which are rare, share one with the end.
-func readActive(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
+func (s *store) readActive(ctx context.Context) (*bart.Table[slot], error) {
 	table := new(bart.Table[slot])
-	rows, err := tx.QueryContext(ctx, `SELECT key,
+	rows, err := s.conn.QueryContext(ctx, `SELECT key,
 		CASE WHEN services = '' THEN expires ELSE expires || ',' || services END
 		FROM ban INDEXED BY ban_live WHERE state = 'active' ORDER BY key`)
 	if err != nil {
@@ -142,7 +149,7 @@ func readActive(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
 		key sql.RawBytes
 		end any
 		at  netip.Prefix
-		s   slot
+		now slot // of at
 	)
 	for rows.Next() {
 		if err := rows.Scan(&key, &end); err != nil {
@@ -153,16 +160,16 @@ func readActive(ctx context.Context, tx *sql.Tx) (*bart.Table[slot], error) {
 			return nil, err
 		}
 		if p != at && at.IsValid() {
-			table.Insert(at, s)
-			s = slot{}
+			table.Insert(at, now)
+			now = slot{}
 		}
 		at = p
-		if s, err = s.withStored(end); err != nil {
+		if now, err = now.withStored(end); err != nil {
 			return nil, err
 		}
 	}
 	if at.IsValid() {
-		table.Insert(at, s)
+		table.Insert(at, now)
 	}
 	return table, rows.Err()
 }
@@ -182,58 +189,42 @@ func (s slot) withStored(end any) (slot, error) {
 	return s, fmt.Errorf("%w: end %v", ErrDamaged, end)
 }
 
-// delta is what changed in the file since some rev.
+// readChanged reads the rows in force of all prefixes that were touched after
+// rev, and the rows that ended after it. Suggestions that were never more than
+// that are of no interest here.
+func (s *store) readChanged(ctx context.Context, rev int64) ([]numbered, error) {
+	return queryOwn(ctx, s, scanNumbered, "SELECT"+briefColumns+`, rev FROM ban WHERE key IN
+		(SELECT key FROM ban WHERE rev > ?1 AND state IN ('active', 'lifted', 'expired'))
+		AND (state = 'active' OR state IN ('lifted', 'expired') AND rev > ?1)
+		ORDER BY row LIMIT ?2`, rev, maxDelta+1)
+}
+
+// delta is what changed: the whole slot of each prefix that was touched, and
+// the entries.
 type delta struct {
-	edits          []edit
+	slots          map[netip.Prefix]slot
 	added, removed []Ban
 }
 
-// readDelta reads the rows after rev, and the whole slot of each prefix that
-// they touch.
-func readDelta(ctx context.Context, tx *sql.Tx, rev int64) (delta, error) {
-	var d delta
-	// Suggestions that were never more than that are of no interest here.
-	changed, err := queryTx(ctx, tx, scanBan, "SELECT"+briefColumns+`FROM ban
-		WHERE rev > ? AND state IN ('active', 'lifted', 'expired') ORDER BY row`, rev)
-	if err != nil {
-		return d, err
-	}
-	fresh := map[string]bool{}
-	slots := map[netip.Prefix]slot{}
+// deltaOf sorts out what readChanged read.
+func deltaOf(changed []numbered, rev int64) delta {
+	d := delta{slots: map[netip.Prefix]slot{}}
 	ended := map[netip.Prefix]bool{}
 	for _, b := range changed {
-		slots[b.Prefix] = slot{}
 		if b.State == Active {
-			fresh[b.ID] = true
-		} else {
-			ended[b.Prefix] = true
-			d.removed = append(d.removed, b)
+			d.slots[b.Prefix] = d.slots[b.Prefix].withBan(b.Ban)
+			continue
 		}
+		d.slots[b.Prefix] = d.slots[b.Prefix] // Perhaps nothing is left.
+		ended[b.Prefix] = true
+		d.removed = append(d.removed, b.Ban)
 	}
-	active, err := queryTx(ctx, tx, scanBan, "SELECT"+briefColumns+`FROM ban WHERE state = 'active' AND key IN
-		(SELECT key FROM ban WHERE rev > ? AND state IN ('active', 'lifted', 'expired')) ORDER BY row`, rev)
-	if err != nil {
-		return d, err
-	}
-	for _, b := range active {
-		slots[b.Prefix] = slots[b.Prefix].with(b.Services, endMicros(micros(b.Expires)))
+	for _, b := range changed {
 		// Who removes a prefix because of one ban must put it back because
 		// of another.
-		if fresh[b.ID] || ended[b.Prefix] {
-			d.added = append(d.added, b)
+		if b.State == Active && (b.number > rev || ended[b.Prefix]) {
+			d.added = append(d.added, b.Ban)
 		}
 	}
-	for p, s := range slots {
-		d.edits = append(d.edits, edit{p, s})
-	}
-	slices.SortFunc(d.edits, func(a, b edit) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
-	return d, nil
-}
-
-func queryTx[T any](ctx context.Context, tx *sql.Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, scan)
+	return d
 }

@@ -3,7 +3,6 @@ package banlist
 import (
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -161,6 +160,7 @@ func (t *tx) store(b Ban) error {
 		return err
 	}
 	t.room--
+	t.note(b, "")
 	_, err = t.exec(`INSERT INTO ban
 		(id, key, services, state, reason, origin, created, decided, expires, duration, quiet_until, evidence, rev)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -170,6 +170,21 @@ func (t *tx) store(b Ban) error {
 	return err
 }
 
+// note keeps what the step of an entry means for the list in memory. An end
+// that moves can move either way, and so needs a look at what else there is.
+func (t *tx) note(b Ban, from State) {
+	switch {
+	case from == Active:
+		t.more = true
+	case b.State == Active:
+		b.Evidence = nil
+		t.banned = append(t.banned, b)
+	}
+	if (b.State == Active || b.State == Suggested) && endsLater(t.firstEnd, b.Expires) {
+		t.firstEnd = b.Expires
+	}
+}
+
 // update stores an entry that is there, and the step it took from its state
 // before.
 func (t *tx) update(b Ban, from State, at time.Time, a Act) error {
@@ -177,6 +192,7 @@ func (t *tx) update(b Ban, from State, at time.Time, a Act) error {
 	if err != nil {
 		return err
 	}
+	t.note(b, from)
 	_, err = t.exec(`UPDATE ban SET services = ?, state = ?, reason = ?, origin = ?, decided = ?,
 		expires = ?, duration = ?, quiet_until = ?, evidence = ?, rev = ? WHERE id = ?`,
 		joinServices(b.Services), string(b.State), b.Reason, b.Origin, micros(b.Decided),
@@ -196,24 +212,23 @@ func (t *tx) merge(id, ban string) error {
 	return err
 }
 
+// glance reports whether an id is known, and whether there are entries beside
+// a prefix. Nearly always neither is, and this one question is all that is
+// asked.
+func (t *tx) glance(id string, p netip.Prefix) (known, beside bool, err error) {
+	err = t.row(`SELECT EXISTS (SELECT 1 FROM ban WHERE id = ?1) OR EXISTS (SELECT 1 FROM merged WHERE id = ?1),
+		EXISTS (SELECT 1 FROM ban WHERE key = ?2 AND state IN ('active', 'suggested', 'rejected'))`,
+		[]any{id, keyOf(p)}, &known, &beside)
+	return known, beside, err
+}
+
 // answered returns the entry that answered the decision of an id before. The
-// entry is zero when none did.
-func (t *tx) answered(id string) (b Ban, ok bool, err error) {
-	b, err = t.entry(id)
-	if !errors.Is(err, ErrNotFound) {
-		return b, err == nil, err
+// entry is zero when none did, or when it was pruned since.
+func (t *tx) answered(id string) (Ban, error) {
+	found, err := t.bans("SELECT"+banColumns+`FROM ban WHERE id = ?1
+		UNION ALL SELECT`+banColumns+`FROM ban WHERE id = (SELECT ban FROM merged WHERE id = ?1)`, id)
+	if err != nil || len(found) == 0 {
+		return Ban{}, err
 	}
-	var other string
-	err = t.row("SELECT ban FROM merged WHERE id = ?", []any{id}, &other)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Ban{}, false, nil
-	}
-	if err != nil || other == "" {
-		return Ban{}, err == nil, err
-	}
-	b, err = t.entry(other)
-	if errors.Is(err, ErrNotFound) {
-		return Ban{}, true, nil // Pruned since.
-	}
-	return b, err == nil, err
+	return found[0], nil
 }

@@ -49,8 +49,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 // busyTimeout is how long a transaction waits for another process's.
 const busyTimeout = 5 * time.Second
 
-// store is the SQLite file. Writes go through one connection, one at a time
-// (the caller holds a lock), reads through a few others.
+// store is the SQLite file. Writes, and reads of what is new, go through one
+// connection, one at a time (the caller holds a lock), other reads through a
+// few others.
 type store struct {
 	path  string
 	file  fs.FileInfo // which file was opened, to notice one put in its place
@@ -94,7 +95,7 @@ func (s *store) open(ctx context.Context, create bool) error {
 	if err := s.enterWAL(ctx); err != nil {
 		return err
 	}
-	return s.inTransaction(ctx, func() (bool, error) { return prepareSchema(ctx, s.conn) })
+	return s.inTransaction(ctx, "BEGIN IMMEDIATE", func() (bool, error) { return prepareSchema(ctx, s.conn) })
 }
 
 // enterWAL switches the journal mode, which is kept in the file. SQLite does

@@ -2,9 +2,6 @@ package banlist
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gaissmai/bart"
@@ -20,6 +17,13 @@ type tx struct {
 	room    int
 	seen    known
 	allowed *bart.Table[slot] // nil until somebody asks
+
+	// What it means for the list in memory: new bans in force, and whether
+	// there is more, which must be read from the file.
+	banned []Ban
+	more   bool
+	// firstEnd is when the first of its entries ends; zero for none.
+	firstEnd time.Time
 }
 
 // known is what the writer has in memory of the file.
@@ -29,38 +33,38 @@ type known struct {
 	allowedRev int64
 }
 
-// write runs fn in a transaction and commits it, if fn changed something.
-func (s *store) write(ctx context.Context, seen known, fn func(t *tx) error) (changed bool, err error) {
-	t := &tx{ctx: ctx, s: s, now: time.Now().UTC().Truncate(time.Microsecond), room: seen.room, seen: seen}
-	err = s.inTransaction(ctx, func() (bool, error) {
+// write runs fn in a transaction and commits it, if fn changed something. The
+// context bounds the wait for other writers: what has begun is short, and to
+// listen for an end of the context costs more than most statements.
+func (s *store) write(ctx context.Context, seen known, fn func(t *tx) error) (*tx, error) {
+	t := &tx{ctx: context.WithoutCancel(ctx), s: s, now: time.Now().UTC().Truncate(time.Microsecond),
+		room: seen.room, seen: seen}
+	err := s.inTransaction(ctx, "BEGIN IMMEDIATE", func() (bool, error) {
 		err := fn(t)
 		return t.rev != 0, err
 	})
-	if err != nil {
-		if isFileError(err) {
-			err = s.fail("write", err)
-		}
-		return false, err
+	if isFileError(err) {
+		err = s.fail("write", err)
 	}
-	return t.rev != 0, nil
+	return t, err
 }
 
-// inTransaction runs fn between BEGIN IMMEDIATE and COMMIT, and rolls back
-// when fn returns an error or changed nothing.
-func (s *store) inTransaction(ctx context.Context, fn func() (changed bool, err error)) error {
-	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return s.fail("write", err)
+// inTransaction runs fn between begin and COMMIT, and rolls back when fn
+// returns an error or changed nothing.
+func (s *store) inTransaction(ctx context.Context, begin string, fn func() (changed bool, err error)) error {
+	if _, err := s.exec(ctx, begin); err != nil {
+		return err
 	}
+	ctx = context.WithoutCancel(ctx)
 	changed, err := fn()
 	if changed && err == nil {
-		if _, err = s.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if _, err = s.exec(ctx, "COMMIT"); err == nil {
 			return nil
 		}
 		err = s.fail("write", err)
 	}
-	// The context may be over, and a rollback must happen nevertheless. It
-	// fails when SQLite has rolled back by itself, which is as good.
-	_, _ = s.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	// It fails when SQLite has rolled back by itself, which is as good.
+	_, _ = s.exec(ctx, "ROLLBACK")
 	return err
 }
 
@@ -78,64 +82,15 @@ func (t *tx) touch() (int64, error) {
 	return rev, nil
 }
 
-// stmt returns a statement that is prepared once for the life of the store.
-// The queries are constants, so there are few of them.
-func (t *tx) stmt(query string) (*sql.Stmt, error) {
-	if st, ok := t.s.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := t.s.conn.PrepareContext(t.ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
-	}
-	t.s.stmts[query] = st
-	return st, nil
-}
-
 // exec runs a statement and returns how many rows it changed.
-func (t *tx) exec(query string, args ...any) (int64, error) {
-	st, err := t.stmt(query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(t.ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
+func (t *tx) exec(query string, args ...any) (int64, error) { return t.s.exec(t.ctx, query, args...) }
 
 // row reads one row. It returns sql.ErrNoRows when there is none.
 func (t *tx) row(query string, args []any, dest ...any) error {
-	st, err := t.stmt(query)
-	if err != nil {
-		return err
-	}
-	return st.QueryRowContext(t.ctx, args...).Scan(dest...)
+	return t.s.row(t.ctx, query, args, dest...)
 }
 
 // bans reads entries.
 func (t *tx) bans(query string, args ...any) ([]Ban, error) {
-	st, err := t.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := st.QueryContext(t.ctx, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, scanBan)
-}
-
-// collect reads all rows and closes them.
-func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) (out []T, err error) {
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
+	return queryOwn(t.ctx, t.s, scanBan, query, args...)
 }

@@ -56,6 +56,9 @@ func (s slot) with(services []string, end int64) slot {
 	return s
 }
 
+// withBan returns the slot with one more ban in it.
+func (s slot) withBan(b Ban) slot { return s.with(b.Services, endMicros(micros(b.Expires))) }
+
 // blocks reports whether the slot bans the service now. The clock is read only
 // when the answer depends on it.
 func (s slot) blocks(service string, c *clock) bool {
@@ -148,35 +151,34 @@ func coveredBy(t *bart.Table[slot], p netip.Prefix, service string, c *clock) (n
 	}
 }
 
-// edit is the new slot of one prefix.
-type edit struct {
-	prefix netip.Prefix
-	slot   slot
+// with returns the view with a delta in it, and the change that it is.
+func (v *view) with(d delta) (*view, Change) {
+	return &view{bans: edited(v.bans, d.slots), allowed: v.allowed}, Change{Added: d.added, Removed: d.removed}
 }
 
-// edited returns a copy of the table with the edits made. A few are made by
+// edited returns a copy of the table with some slots changed. A few are by
 // copying the paths that they touch, many by copying everything once.
-func edited(t *bart.Table[slot], edits []edit) *bart.Table[slot] {
-	if len(edits) == 0 {
+func edited(t *bart.Table[slot], slots map[netip.Prefix]slot) *bart.Table[slot] {
+	if len(slots) == 0 {
 		return t
 	}
 	// A path costs about 10 µs, a whole copy 0.3 µs for each entry.
-	if len(edits) <= t.Size()/32 {
-		for _, e := range edits {
-			if e.slot.empty() {
-				t = t.DeletePersist(e.prefix)
+	if len(slots) <= t.Size()/32 {
+		for p, s := range slots {
+			if s.empty() {
+				t = t.DeletePersist(p)
 			} else {
-				t = t.InsertPersist(e.prefix, e.slot)
+				t = t.InsertPersist(p, s)
 			}
 		}
 		return t
 	}
 	t = t.Clone()
-	for _, e := range edits {
-		if e.slot.empty() {
-			t.Delete(e.prefix)
+	for p, s := range slots {
+		if s.empty() {
+			t.Delete(p)
 		} else {
-			t.Insert(e.prefix, e.slot)
+			t.Insert(p, s)
 		}
 	}
 	return t
