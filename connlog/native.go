@@ -66,15 +66,17 @@ var (
 	stopKeys = [...]nativeKey{{`,"reason":`, fieldReason}}
 )
 
-// native parses a line as Append writes it. It returns false for any other
+// nativeBegin is what a native line begins with; others seldom do.
+const nativeBegin = `{"time":"`
+
+// native parses a line as Append writes it. The line begins with nativeBegin. It returns false for any other
 // line, malformed or not, and leaves it to anyOrder to say which.
 func (p *Parser) native(b []byte, e *Event) bool {
 	const (
-		timeAt  = len(`{"time":"`)
+		timeAt  = len(nativeBegin)
 		eventAt = timeAt + timestampLen + len(`","event":`)
 	)
-	if len(b) < eventAt+4 || string(b[:timeAt]) != `{"time":"` ||
-		string(b[timeAt+timestampLen:eventAt]) != `","event":` {
+	if len(b) < eventAt+4 || string(b[timeAt+timestampLen:eventAt]) != `","event":` {
 		return false
 	}
 	t, ok := p.clock.written(b[timeAt : timeAt+timestampLen])

@@ -1,6 +1,8 @@
 package connlog
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -41,10 +43,12 @@ const maxServices = 1024
 // type. Then e holds nothing of use.
 func (p *Parser) Parse(line []byte, e *Event) error {
 	*e = Event{Services: e.Services[:0]}
-	if p.native(line, e) {
-		return nil
+	if bytes.HasPrefix(line, []byte(nativeBegin)) {
+		if p.native(line, e) {
+			return nil
+		}
+		*e = Event{Services: e.Services[:0]}
 	}
-	*e = Event{Services: e.Services[:0]}
 	return p.anyOrder(line, e)
 }
 
@@ -163,7 +167,6 @@ func (p *Parser) anyOrder(b []byte, e *Event) error {
 			break
 		}
 		f := fieldOf(key)
-		null := skipWord(b, at, "null") != bad
 		next := p.value(f, b, at, e)
 		if next == bad {
 			if next = skipValue(b, at, 1); next == bad {
@@ -178,9 +181,9 @@ func (p *Parser) anyOrder(b []byte, e *Event) error {
 		}
 		switch f {
 		case fieldTime:
-			hasTime = !null
+			hasTime = !isNull(b, at)
 		case fieldEvent:
-			hasEvent = !null
+			hasEvent = !isNull(b, at)
 		}
 		i = next
 	}
@@ -205,6 +208,11 @@ func (p *Parser) anyOrder(b []byte, e *Event) error {
 // opening brace, else after a value. The index is that of the value. At the
 // closing brace the key is nil and the index is the one after it.
 func (p *Parser) key(b []byte, i int, first bool) (key []byte, at int) {
+	if !first {
+		if key, at = shortKey(b, i); at != bad {
+			return key, at
+		}
+	}
 	if i = skipSpace(b, i); i >= len(b) {
 		return nil, bad
 	}
@@ -221,13 +229,31 @@ func (p *Parser) key(b []byte, i int, first bool) (key []byte, at int) {
 	if i == bad {
 		return nil, bad
 	}
-	if len(key) == 0 {
-		key = []byte{} // the empty key is no end of an object
-	}
 	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return nil, bad
 	}
 	return key, skipSpace(b, i+1)
+}
+
+// shortKey is key for the most usual case: no white space around it, and no
+// more than two words to look at.
+func shortKey(b []byte, i int) (key []byte, at int) {
+	const longest = 16
+	from := i + len(`,"`)
+	if len(b)-from < longest+len(`":0`) || b[i] != ',' || b[i+1] != '"' {
+		return nil, bad
+	}
+	end := from
+	m := notPlain(binary.LittleEndian.Uint64(b[end:]))
+	if m == 0 {
+		end += 8
+		m = notPlain(binary.LittleEndian.Uint64(b[end:]))
+	}
+	end += firstByte(m)
+	if b[end] != '"' || b[end+1] != ':' || b[end+2] <= ' ' {
+		return nil, bad
+	}
+	return b[from:end], end + 2
 }
 
 // value reads the value of f at b[i] into e and returns the index after it,

@@ -18,7 +18,7 @@ const maxDepth = 64
 const bad = -1
 
 func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
 		i++
 	}
 	return i
@@ -178,18 +178,9 @@ func skipString(b []byte, i int) int {
 // skipPlain returns the index of the next byte that needs a look: a quote, a
 // backslash, a control character or one that is not ASCII.
 func skipPlain(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^ones*'"', w^ones*'\\'
-		// In each term the high bit of a byte is set if the byte is such a one.
-		// It may be set wrongly by a borrow, but only above a byte that is.
-		m := (w | (w - ones*' ') | (quote-ones)&^quote | (slash-ones)&^slash) & highs
-		if m != 0 {
-			return i + bits.TrailingZeros64(m)/8
+		if m := notPlain(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+			return i + firstByte(m)
 		}
 	}
 	for i < len(b) && b[i] >= ' ' && b[i] < utf8.RuneSelf && b[i] != '"' && b[i] != '\\' {
@@ -197,6 +188,33 @@ func skipPlain(b []byte, i int) int {
 	}
 	return i
 }
+
+// Eight bytes are looked at as one word. In the masks that tell bytes apart the
+// high bit of each byte counts.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// notPlain marks the bytes of w that skipPlain stops at. A borrow may mark
+// others too, but only above the first one.
+func notPlain(w uint64) uint64 {
+	// With bit 1 turned over, the quote is 0x20 and the first that is not plain
+	// no more: 0x20 and 0x21 have become 0x22 and 0x23.
+	quoteOrControl := (w ^ ones*2) - ones*0x21
+	backslash := (w ^ ones*'\\') - ones
+	return (w | quoteOrControl | backslash) & highs
+}
+
+// notDigit marks the bytes of w that are no digits, with the same reservation.
+// digits has the values of those that are.
+func notDigit(w uint64) (m, digits uint64) {
+	digits = w ^ ones*'0'
+	return (digits | (digits + ones*(0x80-10))) & highs, digits
+}
+
+// firstByte is the index of the first byte that is marked.
+func firstByte(m uint64) int { return bits.TrailingZeros64(m) / 8 }
 
 // skipEscape reads the escape that begins with the backslash at b[i].
 func skipEscape(b []byte, i int) int {
@@ -240,7 +258,15 @@ func readString(b []byte, i int, buf *[]byte) (text []byte, plain bool, next int
 	if i >= len(b) || b[i] != '"' {
 		return nil, false, bad
 	}
-	end := skipPlain(b, i+1)
+	end, m := i+1, uint64(0)
+	if end+8 <= len(b) { // most are short
+		m = notPlain(binary.LittleEndian.Uint64(b[end:]))
+	}
+	if m != 0 {
+		end += firstByte(m)
+	} else {
+		end = skipPlain(b, end)
+	}
 	if end < len(b) && b[end] == '"' {
 		return b[i+1 : end], true, end + 1
 	}
@@ -306,9 +332,24 @@ func surrogate(b []byte, i int) (r rune, size int) {
 	return r, 6
 }
 
+// eightDigits is the number that eight values of digits make, the first in the
+// lowest byte. Neighbours are joined to numbers of two, four and eight digits.
+func eightDigits(d uint64) uint64 {
+	d = (d*10 + d>>8) & 0x00ff00ff00ff00ff
+	d = (d*100 + d>>16) & 0x0000ffff0000ffff
+	return (d*10000 + d>>32) & 0xffffffff
+}
+
 // readUint reads a number without sign, fraction or exponent, at most limit.
 func readUint(b []byte, i int, limit uint64) (n uint64, next int) {
 	from := i
+	if i+8 <= len(b) { // most have fewer digits, which are taken at once
+		m, digits := notDigit(binary.LittleEndian.Uint64(b[i:]))
+		if count := firstByte(m); count < 8 {
+			n = eightDigits(digits << (64 - 8*count))
+			i += count
+		}
+	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		digit := uint64(b[i] - '0')
 		if i-from >= 18 && n > (limit-min(digit, limit))/10 {

@@ -91,6 +91,12 @@ func (p *Parser) time(b []byte, i int, to *time.Time) int {
 		*to = time.Time{}
 		return skipWord(b, i, "null")
 	}
+	if end := i + 1 + timestampLen; end < len(b) && b[i] == '"' && b[end] == '"' {
+		if t, ok := p.clock.written(b[i+1 : end]); ok {
+			*to = t
+			return end + 1
+		}
+	}
 	text, _, next := readString(b, i, &p.buf)
 	if next == bad {
 		return bad
@@ -104,6 +110,10 @@ func (p *Parser) time(b []byte, i int, to *time.Time) int {
 }
 
 func (p *Parser) addr(b []byte, i int, to *netip.Addr) int {
+	if addr, next := readIPv4(b, i); next != bad {
+		*to = addr
+		return next
+	}
 	*to = netip.Addr{}
 	if isNull(b, i) {
 		return skipWord(b, i, "null")
@@ -112,12 +122,9 @@ func (p *Parser) addr(b []byte, i int, to *netip.Addr) int {
 	if next == bad || len(text) == 0 {
 		return next
 	}
-	addr, ok := readIPv4(text)
-	if !ok {
-		var err error
-		if addr, err = netip.ParseAddr(borrow(text)); err != nil {
-			return bad
-		}
+	addr, err := netip.ParseAddr(borrow(text))
+	if err != nil {
+		return bad
 	}
 	*to = addr.Unmap()
 	return next
@@ -134,33 +141,31 @@ func borrow(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// readIPv4 reads a dotted address in half the time of package netip.
-func readIPv4(b []byte) (addr netip.Addr, ok bool) {
-	if len(b) < 7 || len(b) > 15 {
-		return addr, false
+// readIPv4 reads a dotted address with its quotes, in half the time of package
+// netip. It leaves the end of a line to that one, so as to need no look at it.
+func readIPv4(b []byte, i int) (addr netip.Addr, next int) {
+	if len(b)-i < len(`"255.255.255.255"`) || b[i] != '"' {
+		return addr, bad
 	}
 	var ip [4]byte
-	part, n, digits := 0, uint(0), 0
-	for _, c := range b {
-		if c == '.' {
-			if digits == 0 || part == 3 {
-				return addr, false
-			}
-			ip[part] = byte(n)
-			part, n, digits = part+1, 0, 0
-			continue
+	for part := range ip {
+		i++ // the quote, or a dot
+		n := uint(b[i] - '0')
+		if n > 9 {
+			return addr, bad
 		}
-		if c-'0' > 9 || digits > 0 && n == 0 {
-			return addr, false
+		i++
+		for digits := 1; digits < 3 && n > 0 && b[i]-'0' <= 9; digits++ {
+			n = n*10 + uint(b[i]-'0')
+			i++
 		}
-		digits++
-		if n = n*10 + uint(c-'0'); n > 255 {
-			return addr, false
+		if n > 255 || part < 3 && b[i] != '.' {
+			return addr, bad
 		}
+		ip[part] = byte(n)
 	}
-	if part != 3 || digits == 0 {
-		return addr, false
+	if b[i] != '"' {
+		return addr, bad
 	}
-	ip[3] = byte(n)
-	return netip.AddrFrom4(ip), true
+	return netip.AddrFrom4(ip), i + 1
 }
