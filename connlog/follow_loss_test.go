@@ -154,6 +154,7 @@ func (l *numbered) followOnce(ctx context.Context, last uint64, o FollowOptions,
 // TestFollowLosesNothing rotates a log in each way that keeps the lines, many
 // times and as fast as it goes, while a follower reads and restarts.
 func TestFollowLosesNothing(t *testing.T) {
+	t.Parallel()
 	rotations := 400
 	if testing.Short() {
 		rotations = 40

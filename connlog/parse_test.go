@@ -117,7 +117,7 @@ func TestParseAgreesWithReference(t *testing.T) {
 		compareWithReference(t, &p, []byte(line))
 	}
 	rng := seeded(t)
-	for range 5000 {
+	for range unraced(5000) {
 		e := randomEvent(rng)
 		line := Append(nil, &e)
 		for range rng.IntN(3) { // some damage
@@ -138,7 +138,7 @@ func TestAppendThenParse(t *testing.T) {
 	rng := seeded(t)
 	var p Parser
 	var got Event
-	for range 4000 {
+	for range unraced(4000) {
 		want := randomEvent(rng)
 		line := Append(nil, &want)
 		if !json.Valid(line) {

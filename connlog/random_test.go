@@ -7,6 +7,15 @@ import (
 	"time"
 )
 
+// unraced is a number of rounds, fewer under the race detector, which slows
+// down what has no second goroutine as well.
+func unraced(rounds int) int {
+	if raceEnabled {
+		return rounds / 5
+	}
+	return rounds
+}
+
 // randomEvent returns an event as Parse would return it: only what its kind
 // has, and only texts that are valid UTF-8.
 func randomEvent(rng *rand.Rand) Event {

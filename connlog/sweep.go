@@ -149,7 +149,7 @@ func compress(ctx context.Context, name string) (err error) {
 			_ = os.Remove(temporary)
 		}
 	}()
-	enc, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
+	enc, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowFor(info.Size())))
 	if err != nil {
 		return err
 	}
@@ -178,6 +178,18 @@ func compress(ctx context.Context, name string) (err error) {
 	}
 	return remove(name)
 }
+
+// windowFor is a window that holds all of a small file: the encoder takes twice
+// as much memory as its window has, up front.
+func windowFor(size int64) int {
+	window := zstd.MinWindowSize
+	for int64(window) < size && window < maxWriteWindow {
+		window *= 2
+	}
+	return window
+}
+
+const maxWriteWindow = 8 << 20
 
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)

@@ -277,6 +277,7 @@ func TestWriterCutsLongUsers(t *testing.T) {
 
 // TestWriterExternalRotation renames and removes the file under the Writer.
 func TestWriterExternalRotation(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	path := filepath.Join(t.TempDir(), "conn.log")
 	w := openWriter(t, path, WriterOptions{Plain: true})
 	w.Write(&Event{Kind: Start})
