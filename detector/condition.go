@@ -53,10 +53,14 @@ func fault(n ast.Node, format string, args ...any) error {
 	return &file.Error{Location: n.Location(), Message: fmt.Sprintf(format, args...)}
 }
 
-// term is a translated part of a condition: one of the two is set.
+// term is a translated part of a condition: value or truth is set. Of a number
+// that stands in the condition it says so, because to compare with it, or to
+// multiply by it, needs no call.
 type term struct {
-	value number
-	truth verdict
+	value   number
+	truth   verdict
+	literal bool
+	n       float64 // the literal
 }
 
 type compiler struct {
@@ -96,7 +100,7 @@ func (c *compiler) term(n ast.Node) (term, error) {
 }
 
 func constant(f float64) term {
-	return term{value: func(*view) float64 { return f }}
+	return term{value: func(*view) float64 { return f }, literal: true, n: f}
 }
 
 func (c *compiler) figure(n ast.Node, name string) (term, error) {
@@ -140,6 +144,15 @@ func (c *compiler) unary(n *ast.UnaryNode) (term, error) {
 }
 
 func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
+	// A chain is read from the left. It answers sooner the other way round: its
+	// first part mostly decides, and that is then not the innermost.
+	if l, ok := n.Left.(*ast.BinaryNode); ok && l.Operator == n.Operator && isLogic(n.Operator) {
+		rest := *n
+		rest.Left = l.Right
+		n = &ast.BinaryNode{Operator: l.Operator, Left: l.Left, Right: &rest}
+		n.SetLocation(l.Location())
+		return c.binary(n)
+	}
 	left, err := c.term(n.Left)
 	if err != nil {
 		return term{}, err
@@ -154,6 +167,9 @@ func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
 	case left.truth != nil && right.truth != nil:
 		t, ok = logic(n.Operator, left.truth, right.truth)
 	case left.value != nil && right.value != nil:
+		if t, ok = withLiteral(n.Operator, left, right); ok {
+			break
+		}
 		t, ok = comparison(n.Operator, left.value, right.value)
 		if !ok {
 			// The language reckons whole numbers with 64 bits, here they are
@@ -167,6 +183,10 @@ func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
 	return t, nil
 }
 
+// isLogic says whether (x op y) op z is x op (y op z), and y is looked at only
+// if x does not decide.
+func isLogic(op string) bool { return op == "&&" || op == "and" || op == "||" || op == "or" }
+
 func logic(op string, x, y verdict) (t term, ok bool) {
 	switch op {
 	case "&&", "and":
@@ -177,6 +197,22 @@ func logic(op string, x, y verdict) (t term, ok bool) {
 		t.truth = func(v *view) bool { return x(v) == y(v) }
 	case "!=":
 		t.truth = func(v *view) bool { return x(v) != y(v) }
+	default:
+		return t, false
+	}
+	return t, true
+}
+
+// withLiteral is for the usual: a figure compared with a literal, and a literal
+// times a figure.
+func withLiteral(op string, left, right term) (t term, ok bool) {
+	switch x, y := left.value, right.value; {
+	case op == ">=" && right.literal:
+		n := right.n
+		t.truth = func(v *view) bool { return x(v) >= n }
+	case op == "*" && left.literal:
+		n := left.n
+		t.value = func(v *view) float64 { return n * y(v) }
 	default:
 		return t, false
 	}

@@ -2,11 +2,12 @@ package detector
 
 import "github.com/hashicorp/golang-lru/v2/simplelru"
 
-// resting keeps as many sources as it has room for. It is a 2Q cache (Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
-// Management Replacement Algorithm", VLDB 1994): who is seen once waits in
-// recent, who is seen again moves to frequent, and the names of those that
-// fell out of recent are kept a while, so that their return counts as well. A
-// sweep of one-time addresses only ever passes through recent.
+// resting keeps as many sources as it has room for. It is a 2Q cache (Johnson
+// and Shasha, "2Q: A Low Overhead High Performance Buffer Management
+// Replacement Algorithm", VLDB 1994): who is seen once waits in recent, who is
+// seen again moves to frequent, and the names of those that fell out of recent
+// are kept a while, so that their return counts as well. A sweep of one-time
+// addresses only ever passes through recent.
 //
 // It is put together from the parts of golang-lru because that one's own 2Q
 // takes a lock and looks up each key twice, and there is one user here.
