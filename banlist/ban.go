@@ -251,6 +251,9 @@ func checkID(id string) error {
 			return fmt.Errorf("%w: id %q", ErrInvalid, id)
 		}
 	}
+	if !strings.ContainsAny(id, ".:") {
+		return nil // Nearly all of them.
+	}
 	if _, err := ParsePrefix(id); err == nil {
 		return fmt.Errorf("%w: id %q is an address", ErrInvalid, id)
 	}

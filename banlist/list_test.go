@@ -359,3 +359,27 @@ func TestReadersBesideWriters(t *testing.T) {
 	close(stop)
 	readers.Wait()
 }
+
+// What another list wrote in between is shown together with an own change, and
+// several bans of one prefix in one transaction all count.
+func TestOwnChangeBesideForeignOnes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bans.db")
+	mine := open(t, path, Options{noNotice: true, Poll: time.Hour})
+	other := open(t, path, Options{noNotice: true, Poll: time.Hour})
+	smtp, imap := ban("b", "192.0.2.2/32"), ban("c", "192.0.2.2/32")
+	smtp.Services, imap.Services = []string{"smtp"}, []string{"imap"}
+	decide(t, other, []Ban{ban("a", "192.0.2.1/32")}, Banned)
+	decide(t, mine, []Ban{smtp, imap}, Banned, Banned)
+	blocked(t, mine, "smtp", "192.0.2.1", "192.0.2.2")
+	blocked(t, mine, "imap", "192.0.2.1", "192.0.2.2")
+	if _, err := other.Lift(t.Context(), "192.0.2.1", me); err != nil {
+		t.Fatal(err)
+	}
+	www := ban("d", "192.0.2.2/32")
+	www.Services = []string{"www"}
+	decide(t, mine, []Ban{www}, Banned)
+	blocked(t, mine, "smtp", "192.0.2.2")
+	blocked(t, mine, "www", "192.0.2.2")
+	decide(t, mine, []Ban{ban("e", "192.0.2.3/32")}, Banned) // Right after an own one.
+	blocked(t, mine, "imap", "192.0.2.2", "192.0.2.3")
+}

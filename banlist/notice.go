@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -86,6 +87,9 @@ func (n *notice) close() {
 func tell(file string, own *notice) error {
 	dir := file + noticeFolder
 	names, err := sockets(dir)
+	if own != nil {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == own.name })
+	}
 	if err != nil || len(names) == 0 {
 		return err
 	}
@@ -100,9 +104,6 @@ func tell(file string, own *notice) error {
 			return err
 		}
 		for _, name := range names {
-			if own != nil && name == own.name {
-				continue
-			}
 			err := syscall.Sendto(fd, []byte{'\n'}, 0, &syscall.SockaddrUnix{Name: filepath.Join(short, name)})
 			if errors.Is(err, syscall.ECONNREFUSED) {
 				_ = os.Remove(filepath.Join(dir, name)) // Its process is gone.
