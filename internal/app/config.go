@@ -53,6 +53,7 @@ type Policy struct {
 	Max      Duration  `toml:"max" doc:"The longest ban that the factor can make."`
 	Memory   Duration  `toml:"memory" doc:"How long an earlier ban counts."`
 	Pools    []string  `toml:"pools" doc:"The pools it watches; none means all."`
+	Services []string  `toml:"services" doc:"The services that its bans are for; none means all."`
 }
 
 // Service is one service of the server.

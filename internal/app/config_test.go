@@ -3,11 +3,15 @@ package app
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"overstay/detector"
 )
 
 func TestExampleIsTheDefault(t *testing.T) {
@@ -22,7 +26,7 @@ func TestExampleIsTheDefault(t *testing.T) {
 	want := Default()
 	want.Policies = DefaultPolicies()
 	for i := range want.Policies {
-		want.Policies[i].Pools = []string{}
+		want.Policies[i].Pools, want.Policies[i].Services = []string{}, []string{}
 	}
 	same := cmp.Comparer(func(a, b Source) bool { return netip.Prefix(a) == netip.Prefix(b) })
 	want.List.Allow = []Source{}
@@ -118,6 +122,76 @@ when = "open > 3"
 	}
 }
 
+// TestNothingIsSomething keeps what a file sets to nothing from being taken
+// for what it does not set.
+func TestNothingIsSomething(t *testing.T) {
+	c, err := parse("test.toml", []byte("[[policy]]\nname = \"slow-hogging\"\nfor = \"0s\"\nmemory = \"0s\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Policies[0]; p.For != 0 || p.Memory != 0 || p.Duration == 0 {
+		t.Errorf("for and memory are set to nothing, the rest is not set: %+v", p)
+	}
+	const service = "[[service]]\nname = \"smtp\"\nlisten = \"127.0.0.1:0\"\n"
+	for _, text := range []string{
+		"[log]\nkeep = 0", "[log]\nmax_age = \"0s\"", service + "threads = 0", service + "idle = \"0s\"",
+		service + "unproven = \"0s\"", service + "[service.smtp]\nmax_recipients = 0",
+		"[[policy]]\nname = \"short-flood\"\nfactor = 0", "[[policy]]\nname = \"short-flood\"\nduration = \"0s\"",
+	} {
+		if _, err := parse("test.toml", []byte(text)); err == nil {
+			t.Errorf("taken without a word:\n%s", text)
+		}
+	}
+}
+
+// TestWhatTheDetectorRefuses is refused when the file is read, not when a
+// server runs without a detector.
+func TestWhatTheDetectorRefuses(t *testing.T) {
+	many := strings.Builder{}
+	for i := range 70 {
+		fmt.Fprintf(&many, "[[policy]]\nname = \"p%d\"\nwhen = \"open > 1\"\n", i)
+	}
+	for _, text := range []string{
+		"[[policy]]\nname = \"short-flood\"\nduration = \"4000d\"",
+		"[[policy]]\nname = \"short-flood\"\nmax = \"4000d\"",
+		"[[policy]]\nname = \"x\"\nwhen = \"open > 1\"\npools = [\"wwww\"]\n[[service]]\nname = \"www\"\nlisten = \"127.0.0.1:0\"",
+		many.String(),
+	} {
+		var ce *ConfigError
+		if _, err := parse("test.toml", []byte(text)); !errors.As(err, &ce) || ce.File != "test.toml" {
+			t.Errorf("%.80s: %v", text, err)
+		}
+	}
+}
+
+func TestPolicyReachesTheDetector(t *testing.T) {
+	c, err := parse("test.toml", []byte(`
+[[policy]]
+name = "mine"
+when = "open > 3"
+for = "1s"
+action = "ban"
+duration = "2m"
+factor = 3
+max = "4h"
+memory = "5d"
+pools = ["www"]
+services = ["smtp"]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := c.detectorOptions().Policies
+	want := detector.Policy{
+		Name: "mine", When: "open > 3", For: time.Second, Action: detector.Ban, Duration: 2 * time.Minute,
+		Escalate: detector.Escalate{Factor: 3, Max: 4 * time.Hour, Memory: 5 * 24 * time.Hour},
+		Pools:    []string{"www"}, Services: []string{"smtp"},
+	}
+	if diff := cmp.Diff(want, all[len(all)-1]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestServicesOfTheFileReplaceTheDefaults(t *testing.T) {
 	c, err := parse("test.toml", []byte("[[service]]\nname = \"www\"\nlisten = \"[::1]:0\"\nthreads = 7\n"))
 	if err != nil {
@@ -164,7 +238,7 @@ func FuzzConfig(f *testing.F) {
 			t.Fatalf("%T: %v", err, err)
 		}
 		if err == nil {
-			if _, err := c.newDetector(nil); err != nil {
+			if _, err := detector.New(c.detectorOptions()); err != nil {
 				t.Fatalf("a configuration that was read cannot be used: %v", err)
 			}
 		}

@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"overstay/banlist"
@@ -36,59 +34,25 @@ func Detect(ctx context.Context, cfg *Config, path string, o DetectOptions) erro
 		return err
 	}
 	defer closing(o.Logger, "list", list.Close)
-	return detect(ctx, cfg, list, path, o)
+	det, err := cfg.newDetector(ctx, list)
+	if err != nil {
+		return err
+	}
+	return detect(ctx, cfg, det, list, path, o)
 }
 
-// openList opens the list as a process does that stays, with the allow list of
-// the configuration on it.
+// openList opens the list as a process does that stays, and puts the allow
+// list of the configuration on it.
 func (c *Config) openList(ctx context.Context, logger *slog.Logger) (*banlist.List, error) {
 	list, err := banlist.Open(ctx, c.Path(c.List.Path), banlist.Options{Logger: logger})
 	if err != nil {
 		return nil, err
 	}
-	if err := syncAllowed(ctx, list, c.List.Allow); err != nil {
+	if err := c.allow(ctx, list); err != nil {
 		closing(logger, "list", list.Close)
 		return nil, err
 	}
 	return list, nil
-}
-
-// byConfig marks the entries of the allow list that the configuration made,
-// and alone may take back.
-const byConfig = "configuration"
-
-// syncAllowed makes the configuration's part of the allow list what the file
-// says now.
-func syncAllowed(ctx context.Context, list *banlist.List, want []Source) error {
-	have, err := list.Allowed(ctx)
-	if err != nil {
-		return err
-	}
-	stale := map[netip.Prefix]bool{}
-	known := map[netip.Prefix]bool{}
-	for _, a := range have {
-		known[a.Prefix] = true
-		stale[a.Prefix] = a.By == byConfig
-	}
-	for _, w := range want {
-		p := netip.Prefix(w)
-		stale[p] = false
-		if known[p] {
-			continue
-		}
-		if _, err := list.Allow(ctx, banlist.Allowance{Prefix: p, By: byConfig}); err != nil {
-			return fmt.Errorf("list.allow: %w", err)
-		}
-	}
-	for _, a := range have {
-		if !stale[a.Prefix] {
-			continue
-		}
-		if err := list.Disallow(ctx, a.Prefix, banlist.Act{By: byConfig, Reason: "no longer in the file"}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // detection carries decisions from the detector to the list.
@@ -109,20 +73,12 @@ const maxPending = 100_000
 // is read.
 const batch = 256
 
-func detect(ctx context.Context, cfg *Config, list *banlist.List, path string, o DetectOptions) error {
+func detect(ctx context.Context, cfg *Config, det *detector.Detector, list *banlist.List, path string, o DetectOptions) error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	earlier, err := earlierBans(ctx, list)
-	if err != nil {
-		return err
-	}
-	det, err := cfg.newDetector(earlier)
-	if err != nil {
-		return err
-	}
 	d := &detection{detector: det, list: list, options: o}
-	err = observe(ctx, path, observation{
+	err := observe(ctx, path, observation{
 		since:  time.Now().Add(-time.Duration(cfg.Detector.ReadBack)),
 		logger: o.Logger,
 		event: func(e *connlog.Event, live bool) {
@@ -142,29 +98,6 @@ func detect(ctx context.Context, cfg *Config, list *banlist.List, path string, o
 	// ctx is why there are no more.
 	d.apply(context.WithoutCancel(ctx))
 	return err
-}
-
-// earlierBans returns what the list remembers of the policies' bans, for
-// escalation.
-func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, error) {
-	bans, err := list.Bans(ctx, banlist.Filter{
-		States: []banlist.State{banlist.Active, banlist.Lifted, banlist.Expired},
-		Origin: banlist.OriginPolicy,
-		Brief:  true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	past := make([]detector.Past, 0, len(bans))
-	for i := range bans {
-		b := &bans[i]
-		p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created}
-		if b.State == banlist.Active {
-			p.Until = b.Expires
-		}
-		past = append(past, p)
-	}
-	return past, nil
 }
 
 // take keeps decisions until they are on the list. The slice is the

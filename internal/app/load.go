@@ -58,16 +58,20 @@ func parse(path string, text []byte) (*Config, error) {
 	if err := decoder.Decode(c); err != nil {
 		return nil, configError(path, err)
 	}
+	var said map[string]any // What the file says, and what it does not.
+	if err := toml.Unmarshal(text, &said); err != nil {
+		return nil, configError(path, err)
+	}
+	fillEach(c.Services, said["service"], Service.defaults)
+	fillEach(c.Policies, said["policy"], Policy.defaults)
+	err := c.verify()
+	if err == nil && c.Services != nil {
+		err = c.verifyPolicyPools()
+	}
 	if c.Services == nil {
 		c.Services = defaults
 	}
-	for i := range c.Services {
-		c.Services[i].fillDefaults()
-	}
-	for i := range c.Policies {
-		c.Policies[i].fillDefaults()
-	}
-	if err := c.verify(); err != nil {
+	if err != nil {
 		var ce *ConfigError
 		if errors.As(err, &ce) {
 			ce.File = path

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"time"
 
+	"overstay/banlist"
 	"overstay/detector"
 )
 
@@ -20,6 +22,7 @@ func DefaultPolicies() []Policy {
 			Max:      Duration(p.Escalate.Max),
 			Memory:   Duration(p.Escalate.Memory),
 			Pools:    p.Pools,
+			Services: p.Services,
 		})
 	}
 	return all
@@ -59,10 +62,21 @@ func (c *Config) ActivePolicies() []Policy {
 
 // newDetector returns a detector with the policies in force and the bans that
 // the list remembers.
-func (c *Config) newDetector(earlier []detector.Past) (*detector.Detector, error) {
-	var policies []detector.Policy
+func (c *Config) newDetector(ctx context.Context, list *banlist.List) (*detector.Detector, error) {
+	earlier, err := earlierBans(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	o := c.detectorOptions()
+	o.Earlier = earlier
+	return detector.New(o)
+}
+
+// detectorOptions returns the options of a detector that remembers nothing.
+func (c *Config) detectorOptions() detector.Options {
+	o := detector.Options{MaxSources: c.Detector.MaxSources, BansPerMinute: c.Detector.BansPerMinute}
 	for _, p := range c.ActivePolicies() {
-		policies = append(policies, detector.Policy{
+		o.Policies = append(o.Policies, detector.Policy{
 			Name:     p.Name,
 			When:     p.When.Text,
 			For:      time.Duration(p.For),
@@ -70,12 +84,31 @@ func (c *Config) newDetector(earlier []detector.Past) (*detector.Detector, error
 			Duration: time.Duration(p.Duration),
 			Escalate: detector.Escalate{Factor: p.Factor, Max: time.Duration(p.Max), Memory: time.Duration(p.Memory)},
 			Pools:    p.Pools,
+			Services: p.Services,
 		})
 	}
-	return detector.New(detector.Options{
-		Policies:      policies,
-		MaxSources:    c.Detector.MaxSources,
-		BansPerMinute: c.Detector.BansPerMinute,
-		Earlier:       earlier,
+	return o
+}
+
+// earlierBans returns what the list remembers of the policies' bans, for
+// escalation.
+func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, error) {
+	bans, err := list.Bans(ctx, banlist.Filter{
+		States: []banlist.State{banlist.Active, banlist.Lifted, banlist.Expired},
+		Origin: banlist.OriginPolicy,
+		Brief:  true,
 	})
+	if err != nil {
+		return nil, err
+	}
+	past := make([]detector.Past, 0, len(bans))
+	for i := range bans {
+		b := &bans[i]
+		p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created}
+		if b.State == banlist.Active {
+			p.Until = b.Expires
+		}
+		past = append(past, p)
+	}
+	return past, nil
 }

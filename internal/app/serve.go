@@ -61,6 +61,15 @@ func Serve(ctx context.Context, cfg *Config, o ServeOptions) error {
 		return err
 	}
 	defer closing(o.Logger, "list", list.Close)
+	if err := cfg.disallow(ctx, list); err != nil {
+		return err
+	}
+	var det *detector.Detector
+	if cfg.Detector.Enabled {
+		if det, err = cfg.newDetector(ctx, list); err != nil {
+			return err
+		}
+	}
 	log, err := connlog.OpenWriter(cfg.Path(cfg.Log.Path), connlog.WriterOptions{
 		MaxBytes: cfg.Log.MaxBytes,
 		MaxAge:   time.Duration(cfg.Log.MaxAge),
@@ -81,12 +90,12 @@ func Serve(ctx context.Context, cfg *Config, o ServeOptions) error {
 	if o.Ready != nil {
 		o.Ready(Running{Config: cfg, Services: s.Status().Services, Bans: list.Size(), Password: password})
 	}
-	return cfg.serve(ctx, s, list, o)
+	return cfg.serve(ctx, s, det, list, o)
 }
 
-// serve runs what runs beside the server until the server has stopped. The
-// detector outlives the server's last session, so that it sees the log's end.
-func (c *Config) serve(ctx context.Context, s *server.Server, list *banlist.List, o ServeOptions) error {
+// serve runs what runs beside the server until the server has stopped. What the
+// detector has not read by then it reads at the next start.
+func (c *Config) serve(ctx context.Context, s *server.Server, det *detector.Detector, list *banlist.List, o ServeOptions) error {
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -98,10 +107,10 @@ func (c *Config) serve(ctx context.Context, s *server.Server, list *banlist.List
 			}
 		}
 	})
-	if c.Detector.Enabled {
+	if det != nil {
 		parts.Go(func() {
 			options := DetectOptions{Logger: o.Logger, Decided: o.Decided, Live: o.Live}
-			if err := detect(beside, c, list, c.Path(c.Log.Path), options); err != nil {
+			if err := detect(beside, c, det, list, c.Path(c.Log.Path), options); err != nil {
 				// The server is worth more than its detector.
 				o.Logger.Error("the detector has stopped, the server goes on", "error", err)
 			}

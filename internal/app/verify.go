@@ -8,53 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"overstay/detector"
 )
 
 // Protocols are the names that a service's protocol can have.
 var protocols = []string{"smtp", "www"}
-
-// fillDefaults gives each setting that the file left out its default.
-func (s *Service) fillDefaults() {
-	d := defaultService()
-	s.Protocol = cmp.Or(s.Protocol, s.Name)
-	s.Threads = cmp.Or(s.Threads, d.Threads)
-	s.Idle = cmp.Or(s.Idle, d.Idle)
-	s.Unproven = cmp.Or(s.Unproven, d.Unproven)
-	if s.SMTP.Domains == nil {
-		s.SMTP.Domains = d.SMTP.Domains
-	}
-	s.SMTP.Users = cmp.Or(s.SMTP.Users, d.SMTP.Users)
-	s.SMTP.Mail = cmp.Or(s.SMTP.Mail, d.SMTP.Mail)
-	s.SMTP.MaxMessageBytes = cmp.Or(s.SMTP.MaxMessageBytes, d.SMTP.MaxMessageBytes)
-	s.SMTP.MaxRecipients = cmp.Or(s.SMTP.MaxRecipients, d.SMTP.MaxRecipients)
-	if s.WWW.StatusFrom == nil {
-		s.WWW.StatusFrom = d.WWW.StatusFrom
-	}
-}
-
-// fillDefaults takes what the file left out from the built-in policy of the
-// same name, so that a file can change one thing of it.
-func (p *Policy) fillDefaults() {
-	d := Policy{Action: "suggest", Duration: Duration(10 * time.Minute), Factor: 1}
-	for _, built := range DefaultPolicies() {
-		if built.Name == p.Name {
-			d = built
-		}
-	}
-	p.When = cmp.Or(p.When, d.When)
-	p.For = cmp.Or(p.For, d.For)
-	p.Action = cmp.Or(p.Action, d.Action)
-	p.Duration = cmp.Or(p.Duration, d.Duration)
-	p.Factor = cmp.Or(p.Factor, d.Factor)
-	p.Max = cmp.Or(p.Max, d.Max)
-	p.Memory = cmp.Or(p.Memory, d.Memory)
-	if p.Pools == nil {
-		p.Pools = d.Pools
-	}
-}
 
 // verify finds what the types of the fields could not refuse.
 func (c *Config) verify() error {
@@ -67,14 +26,20 @@ func (c *Config) verify() error {
 	if c.Log.MaxBytes < 64<<10 {
 		return invalid("log.max_bytes", "%d is too small: at least 65536", c.Log.MaxBytes)
 	}
-	if c.Log.Keep < 0 {
-		return invalid("log.keep", "%d is negative", c.Log.Keep)
+	if c.Log.Keep < 1 {
+		return invalid("log.keep", "%d is too few: the detector reads rotated files at a start", c.Log.Keep)
+	}
+	if c.Log.MaxAge <= 0 {
+		return invalid("log.max_age", "no time is no age")
 	}
 	if err := c.Detector.verify(); err != nil {
 		return err
 	}
 	if err := verifyEach("policy", c.Policies, Policy.verify, func(p Policy) string { return p.Name }); err != nil {
 		return err
+	}
+	if _, err := detector.New(c.detectorOptions()); err != nil {
+		return &ConfigError{Key: "policy", Err: err}
 	}
 	if err := verifyEach("service", c.Services, Service.verify, func(s Service) string { return s.Name }); err != nil {
 		return err
@@ -130,8 +95,10 @@ func (s Service) verify() error {
 		return fmt.Errorf("sessions_per_source: %d is negative", s.SessionsPerSource)
 	case s.UnprovenPerSource < -1:
 		return fmt.Errorf("unproven_per_source: %d is neither a limit nor -1", s.UnprovenPerSource)
-	case s.SMTP.MaxMessageBytes < 0 || s.SMTP.MaxRecipients < 0:
-		return errors.New("smtp: a limit is negative")
+	case s.Idle <= 0 || s.Unproven <= 0:
+		return errors.New("idle, unproven: no time is no limit")
+	case s.Protocol == "smtp" && (s.SMTP.MaxMessageBytes < 1 || s.SMTP.MaxRecipients < 1):
+		return errors.New("smtp: a limit of nothing lets no mail through")
 	}
 	return nil
 }
@@ -164,6 +131,19 @@ func (c *Config) verifyPools() error {
 			return invalid(fmt.Sprintf("service %q", s.Name), "threads: pool %q has %d with one service and %d with another", pool, n, s.Threads)
 		}
 		threads[pool] = s.Threads
+	}
+	return nil
+}
+
+// verifyPolicyPools refuses a policy for a pool that there is not: it would
+// never match.
+func (c *Config) verifyPolicyPools() error {
+	for _, p := range c.Policies {
+		for _, pool := range p.Pools {
+			if !slices.ContainsFunc(c.Services, func(s Service) bool { return cmp.Or(s.Pool, s.Name) == pool }) {
+				return invalid(fmt.Sprintf("policy %q", p.Name), "pools: no service has the pool %q", pool)
+			}
+		}
 	}
 	return nil
 }

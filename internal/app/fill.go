@@ -1,0 +1,50 @@
+package app
+
+import (
+	"reflect"
+	"time"
+)
+
+// defaults returns the settings of a service of this protocol.
+func (s Service) defaults() Service {
+	d := defaultService()
+	d.Protocol = s.Name
+	return d
+}
+
+// defaults returns the built-in policy of this name, so that a file can change
+// one thing of it, and a careful beginning for any other.
+func (p Policy) defaults() Policy {
+	for _, built := range DefaultPolicies() {
+		if built.Name == p.Name {
+			return built
+		}
+	}
+	return Policy{Action: "suggest", Duration: Duration(10 * time.Minute), Factor: 1}
+}
+
+// fillEach gives each entry of a list the defaults of what the file, whose
+// words said are, did not say about it. What it says counts, also if it is
+// nothing.
+func fillEach[T any](entries []T, said any, defaults func(T) T) {
+	tables, _ := said.([]any)
+	for i := range entries {
+		var table map[string]any
+		if i < len(tables) {
+			table, _ = tables[i].(map[string]any)
+		}
+		fill(reflect.ValueOf(&entries[i]).Elem(), reflect.ValueOf(defaults(entries[i])), table)
+	}
+}
+
+func fill(to, defaults reflect.Value, said map[string]any) {
+	for i := range to.NumField() {
+		field := to.Type().Field(i)
+		value, ok := said[field.Tag.Get("toml")]
+		if table, isTable := value.(map[string]any); isTable {
+			fill(to.Field(i), defaults.Field(i), table)
+		} else if !ok {
+			to.Field(i).Set(defaults.Field(i))
+		}
+	}
+}
