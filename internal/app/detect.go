@@ -55,10 +55,15 @@ func (c *Config) openList(ctx context.Context, logger *slog.Logger) (*banlist.Li
 	return list, nil
 }
 
+// decider takes decisions: the list, or a test's.
+type decider interface {
+	Decide(ctx context.Context, decisions []banlist.Ban) ([]banlist.Result, error)
+}
+
 // detection carries decisions from the detector to the list.
 type detection struct {
 	detector *detector.Detector
-	list     *banlist.List
+	list     decider
 	options  DetectOptions
 
 	pending []detector.Decision // not on the list yet, the oldest first

@@ -31,13 +31,32 @@ func (c *Config) firstUser() (passwordFile string, err error) {
 		if err := os.MkdirAll(filepath.Dir(users), 0o700); err != nil {
 			return "", fmt.Errorf("first user: %w", err)
 		}
+		// The user file comes last, and whole: it is what says that all is done.
 		passwordFile = filepath.Join(filepath.Dir(users), "postmaster.password")
-		if err := os.WriteFile(passwordFile, []byte(password+"\n"), 0o600); err != nil {
+		if err := writeWhole(passwordFile, []byte(password+"\n")); err != nil {
 			return "", fmt.Errorf("first user: %w", err)
 		}
-		if err := os.WriteFile(users, fmt.Appendf(nil, "postmaster:%s\n", hash), 0o600); err != nil {
+		if err := writeWhole(users, fmt.Appendf(nil, "postmaster:%s\n", hash)); err != nil {
 			return "", fmt.Errorf("first user: %w", err)
 		}
 	}
 	return passwordFile, nil
+}
+
+// writeWhole writes a file that only its owner can read, so that it is there
+// as a whole or not at all.
+func writeWhole(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // Made with mode 0600.
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
 }

@@ -27,6 +27,7 @@ func observe(ctx context.Context, path string, o observation) error {
 	var parser connlog.Parser
 	var event connlog.Event
 	var malformed uint64
+	var newer bool // a later version wrote what comes
 	var last error
 	for line, err := range connlog.Follow(ctx, path, connlog.FollowOptions{
 		Since:  o.since,
@@ -44,6 +45,15 @@ func observe(ctx context.Context, path string, o observation) error {
 			if malformed < 4 || malformed&(malformed-1) == 0 {
 				o.logger.Warn("malformed line skipped", "path", path, "end", line.Pos.Offset, "malformed", malformed, "error", err)
 			}
+			continue
+		}
+		if event.Kind == connlog.Start {
+			if newer = event.Schema > connlog.SchemaVersion; newer {
+				o.logger.Error("connection log of a newer version: not read", "path", path, "boot", event.Boot,
+					"schema", event.Schema, "known", connlog.SchemaVersion)
+			}
+		}
+		if newer {
 			continue
 		}
 		o.event(&event, line.Live)

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -28,8 +30,12 @@ type TopOptions struct {
 func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions) error {
 	// A log that is not there yet could be waited for, but a person who asks
 	// for a ranking has rather mistyped its name.
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return fmt.Errorf("connection log: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("connection log: %w", &fs.PathError{Op: "read", Path: path, Err: errNotAFile})
 	}
 	ranking, err := detector.New(detector.Options{})
 	if err != nil {
@@ -71,6 +77,8 @@ func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions)
 	}
 	return err
 }
+
+var errNotAFile = errors.New("not a file")
 
 // showEvery shows from the moment that live is closed, until ctx ends.
 func showEvery(ctx context.Context, live <-chan struct{}, interval time.Duration, show func()) {
