@@ -2,7 +2,6 @@ package connlog
 
 import (
 	"net/netip"
-	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -106,7 +105,7 @@ func appendStages(dst []byte, stages *[NumStages]time.Duration) []byte {
 		}
 		dst = append(dst, Stage(i).String()...)
 		dst = append(dst, `":`...)
-		dst = strconv.AppendInt(dst, d.Microseconds(), 10)
+		dst = appendDigits(dst, uint64(d.Microseconds()))
 	}
 	if begun {
 		dst = append(dst, '}')
@@ -151,15 +150,11 @@ func appendUint(dst []byte, key string, n uint64) []byte {
 	if n == 0 {
 		return dst
 	}
-	dst = append(dst, key...)
-	return strconv.AppendUint(dst, n, 10)
+	return appendDigits(append(dst, key...), n)
 }
 
 func appendInt(dst []byte, key string, n int64) []byte {
-	if n <= 0 {
-		return dst
-	}
-	return appendUint(dst, key, uint64(n))
+	return appendUint(dst, key, uint64(max(n, 0)))
 }
 
 func appendTrue(dst []byte, keyAndValue string, v bool) []byte {
@@ -169,9 +164,19 @@ func appendTrue(dst []byte, keyAndValue string, v bool) []byte {
 	return dst
 }
 
-// appendString appends s as a JSON string.
+// appendString appends s as a JSON string. Most strings are plain, so it looks
+// afterwards whether this one was.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	from := len(dst)
+	dst = append(dst, s...)
+	if skipPlain(dst, from) != len(dst) {
+		dst = appendEscaped(dst[:from], s)
+	}
+	return append(dst, '"')
+}
+
+func appendEscaped(dst []byte, s string) []byte {
 	done := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -200,8 +205,7 @@ func appendString(dst []byte, s string) []byte {
 		}
 		i += size
 	}
-	dst = append(dst, s[done:]...)
-	return append(dst, '"')
+	return append(dst, s[done:]...)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -52,8 +52,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 func put2(b *[timestampLen]byte, at, n int) {
-	b[at] = byte('0' + n/10)
-	b[at+1] = byte('0' + n%10)
+	b[at], b[at+1] = pairs[n*2], pairs[n*2+1]
 }
 
 // Days from 1 March to the first of each month, in a year that begins in

@@ -25,6 +25,8 @@ var corpus = []string{
 	"(open > 2 ? 1 : 2.5) * load1 > 3",
 	"abs(load1 - load5) > 1", "min(load1, load5, 3) > 1", "max(load1, 2) > load5", "max(2, 0.05 * pool.threads) < open",
 	"unproven.mean_age / unproven.open > 1", "0 * (open / 0) == 0", "open / 0 > 5",
+	"open > 1 && load1 > 1 && load5 > 1 && load15 > 1 && fails > 1", "open < 3 || load1 < 3 or load5 < 3 || load15 < 3",
+	"open > 2 && load1 > 2 || load5 > 4 && fails > 4 || short > 8", "(open > 2 || load1 > 2) && (load5 > 4 && fails > 4) && short > 2",
 	"1 < open && open < 9", "thread_seconds > 1e3", "0x10 > open", "1_0 > open",
 	"if open > 3 { load1 > 2 } else { load1 > 4 }",
 }
