@@ -6,11 +6,12 @@ import (
 	"overstay/connlog"
 )
 
-// beat writes beat events, so that time goes on in the log when nothing
-// happens, and the lines that were held back, until the server stops.
+// beat does what is due now and then, until the server stops: it writes beat
+// events, so that time goes on in the log when nothing happens, and the lines
+// that were held back, and hurries what is parked.
 func (s *Server) beat() {
-	fold := time.NewTicker(foldEvery)
-	defer fold.Stop()
+	second := time.NewTicker(foldEvery)
+	defer second.Stop()
 	var beats <-chan time.Time // none if they are off
 	if s.options.Beat > 0 {
 		t := time.NewTicker(s.options.Beat)
@@ -21,8 +22,9 @@ func (s *Server) beat() {
 		select {
 		case <-s.stop:
 			return
-		case now := <-fold.C:
+		case now := <-second.C:
 			s.refusals.flush(now, false)
+			s.hurryParked()
 		case <-beats:
 			s.log.Write(s.beatEvent())
 		}

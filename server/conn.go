@@ -46,6 +46,7 @@ type Conn struct {
 	proven bool
 	fails  int
 	ended  bool
+	parked bool
 	cause  connlog.End // of the last read or write, empty if it went well
 	clock  stageClock
 	limit  deadlines

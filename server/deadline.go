@@ -77,6 +77,9 @@ func (c *Conn) readDeadlineLocked() time.Time {
 	if !c.proven {
 		d = earlier(d, c.opened, limit.Unproven)
 	}
+	if c.parked && c.service.pool.crowded() {
+		d = earlier(d, c.clock.since, parkedTime)
+	}
 	d = earlier(d, c.clock.since, limit.Stage)
 	turn := c.clock.since
 	if c.limit.readSince.After(turn) {

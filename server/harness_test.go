@@ -75,7 +75,7 @@ func (b *blocklist) set(a string, banned bool) {
 }
 
 // lines is a protocol for tests: it greets with "hi" and then answers each
-// line with "ok". A line is one of login, fail, work, quit.
+// line with "ok". A line is one of login, fail, work, park, quit.
 type lines struct {
 	clientFirst bool
 	silent      bool // refuse without a word
@@ -120,7 +120,11 @@ func (p *lines) session(c *Conn) {
 		case "quit":
 			return
 		}
-		c.Enter(connlog.StageIdle)
+		if in.Text() == "park" {
+			c.Park()
+		} else {
+			c.Enter(connlog.StageIdle)
+		}
 		if _, err := io.WriteString(c, "ok\n"); err != nil {
 			return
 		}

@@ -30,6 +30,9 @@ func newPool(name string, threads int) *pool {
 	return &pool{name: name, threads: threads, sources: make(map[netip.Prefix]tally)}
 }
 
+// crowded tells whether at least a half of the threads are held.
+func (p *pool) crowded() bool { return 2*int(p.busy.Load()) >= p.threads }
+
 // take takes a thread for source. It returns why it did not, or "", and the
 // number of threads that are held now.
 func (p *pool) take(source netip.Prefix, limit sourceLimits) (busy int, refused connlog.Reason) {
@@ -38,7 +41,7 @@ func (p *pool) take(source netip.Prefix, limit sourceLimits) (busy int, refused 
 	busy = int(p.busy.Load())
 	t := p.sources[source]
 	switch {
-	case limit.unproven > 0 && t.unproven >= limit.unproven && 2*busy >= p.threads,
+	case limit.unproven > 0 && t.unproven >= limit.unproven && p.crowded(),
 		limit.total > 0 && t.total >= limit.total:
 		return busy, connlog.RefuseSessions
 	case busy >= p.threads:

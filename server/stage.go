@@ -38,7 +38,9 @@ func (k *stageClock) clientsTurn() bool {
 // [Limits].Stage anew, so a protocol calls it when a step is done, not when
 // another byte has come. In the stages in which the client waits for us
 // (scan_wait, scan, deliver, upstream) its own limits rest.
-func (c *Conn) Enter(stage connlog.Stage) {
+func (c *Conn) Enter(stage connlog.Stage) { c.enter(stage, false) }
+
+func (c *Conn) enter(stage connlog.Stage, parked bool) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,6 +48,7 @@ func (c *Conn) Enter(stage connlog.Stage) {
 		return
 	}
 	c.clock.enter(stage, now)
+	c.parked = parked
 	c.armReadLocked() // A read may be waiting already.
 }
 

@@ -20,6 +20,10 @@
 //	p, err := www.New(www.Options{Root: "public", Status: func() server.Status { return s.Status() }})
 //	server.Service{Name: "www", Listen: ":8080", Protocol: p}
 //
+// While at least a half of the pool's threads are held, a connection ends with
+// its answer, and those that wait for another request are soon cut: browsers
+// come back, and nobody holds the pool by asking once.
+//
 // A connection is proven when its first request was answered in full with a
 // status below 400. A request that is no HTTP is a fail event.
 //

@@ -31,6 +31,10 @@ func watched(next http.Handler) http.Handler {
 			return
 		}
 		l.Enter(connlog.StageDeliver)
+		if l.Crowded() {
+			// One answer is cheap to get, and must not be worth a thread.
+			w.Header().Set("Connection", "close")
+		}
 		answer := &answer{ResponseWriter: w}
 		next.ServeHTTP(answer, r)
 		l.answered.Store(answer.good())

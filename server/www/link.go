@@ -96,6 +96,6 @@ func (l *link) CloseWrite() error {
 func connState(c net.Conn, state http.ConnState) {
 	if l, ok := c.(*link); ok && state == http.StateIdle {
 		l.prove()
-		l.Enter(connlog.StageIdle)
+		l.Park()
 	}
 }
