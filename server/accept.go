@@ -30,7 +30,7 @@ func (s *service) acceptLoop() error {
 			// The client was gone before we came to it.
 		default:
 			pause = min(max(2*pause, minPause), maxPause)
-			s.server.logger.Warn("cannot accept connections", "service", s.Name, "pause", pause, "err", err)
+			s.server.logger.Warn("cannot accept connections", "service", s.Name, "pause", pause, "error", err)
 			if !s.server.sleep(pause) {
 				return err
 			}

@@ -195,7 +195,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	err := s.shutdown(grace, reason)
 	if err != nil && !errors.Is(err, ErrStuck) {
-		s.logger.Warn("sessions were cut", "err", err)
+		s.logger.Warn("sessions were cut", "error", err)
 		err = nil
 	}
 	return errors.Join(failure, err)

@@ -186,7 +186,7 @@ func (u *Users) current() *userTable {
 // complain logs why the file is not used, once for each state of it.
 func (u *Users) complain(mark fileMark, err error) {
 	if u.seen != mark {
-		u.logger.Error("user file not used, the users read before remain", "err", err)
+		u.logger.Error("user file not used, the users read before remain", "error", err)
 	}
 	u.seen = mark
 }

@@ -63,7 +63,7 @@ func (s *session) login(user, password string) error {
 		s.link.fail(connlog.FailLogin, user)
 		return gosmtp.ErrAuthFailed
 	case !errors.Is(err, mailstore.ErrBusy):
-		s.protocol.options.Logger.Error("login not checked", "conn", s.link.ID(), "err", err)
+		s.protocol.options.Logger.Error("login not checked", "conn", s.link.ID(), "error", err)
 	}
 	return errLogins
 }

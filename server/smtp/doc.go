@@ -21,5 +21,6 @@
 // an unknown recipient and a bad command are each a fail event.
 //
 // Absent on purpose: TLS. A password in the clear is only taken from this host
-// itself, unless Options.AllowPlainAuth says otherwise.
+// itself, unless Options.AllowPlainAuth says otherwise. And a postmaster
+// without a domain (RFC 5321, 4.5.1), whom the library does not let through.
 package smtp

@@ -167,7 +167,7 @@ func (s *session) copyMessage(d Delivery, r io.Reader) error {
 // notStored logs why a message could not be stored, and returns what the
 // client is told.
 func (s *session) notStored(err error) error {
-	s.protocol.options.Logger.Error("message not stored", "conn", s.link.ID(), "err", err)
+	s.protocol.options.Logger.Error("message not stored", "conn", s.link.ID(), "error", err)
 	if errors.Is(err, mailstore.ErrFull) {
 		return errFull
 	}

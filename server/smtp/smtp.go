@@ -240,9 +240,9 @@ func (l *linkListener) Accept() (net.Conn, error) {
 type libraryLog struct{ logger *slog.Logger }
 
 func (l libraryLog) Printf(format string, v ...any) {
-	l.logger.Warn("smtp library", "err", fmt.Sprintf(format, v...))
+	l.logger.Warn("smtp library", "error", fmt.Sprintf(format, v...))
 }
 
 func (l libraryLog) Println(v ...any) {
-	l.logger.Warn("smtp library", "err", strings.TrimSpace(fmt.Sprintln(v...)))
+	l.logger.Warn("smtp library", "error", strings.TrimSpace(fmt.Sprintln(v...)))
 }

@@ -179,6 +179,6 @@ func (p *Protocol) maySeeStatus(client netip.Addr) bool {
 type libraryLog struct{ logger *slog.Logger }
 
 func (l libraryLog) Write(b []byte) (int, error) {
-	l.logger.Warn("http library", "err", string(b))
+	l.logger.Warn("http library", "error", string(b))
 	return len(b), nil
 }
