@@ -383,3 +383,18 @@ func TestOwnChangeBesideForeignOnes(t *testing.T) {
 	decide(t, mine, []Ban{ban("e", "192.0.2.3/32")}, Banned) // Right after an own one.
 	blocked(t, mine, "imap", "192.0.2.2", "192.0.2.3")
 }
+
+// A context that ends at any moment of a change leaves nothing behind that
+// would be in the way of the next.
+func TestContextEndsAtAnyMoment(t *testing.T) {
+	l := fresh(t)
+	for i := range 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(3*i)*time.Microsecond)
+		_, err := l.Decide(ctx, []Ban{ban(fmt.Sprint("a", i), "192.0.2.1/32")})
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(i, err)
+		}
+		cancel()
+	}
+	decide(t, l, []Ban{ban("b", "192.0.2.2/32")}, Banned)
+}

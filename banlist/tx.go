@@ -52,17 +52,19 @@ func (s *store) write(ctx context.Context, seen known, fn func(t *tx) error) (*t
 // inTransaction runs fn between begin and COMMIT, and rolls back when fn
 // returns an error or changed nothing.
 func (s *store) inTransaction(ctx context.Context, begin string, fn func() (changed bool, err error)) error {
-	if _, err := s.exec(ctx, begin); err != nil {
-		return err
-	}
+	_, err := s.exec(ctx, begin)
 	ctx = context.WithoutCancel(ctx)
-	changed, err := fn()
+	changed := false
+	if err == nil {
+		changed, err = fn()
+	}
 	if changed && err == nil {
 		if _, err = s.exec(ctx, "COMMIT"); err == nil {
 			return nil
 		}
 		err = s.fail("write", err)
 	}
+	// Also when begin failed: it may have begun just as the context ended.
 	// It fails when SQLite has rolled back by itself, which is as good.
 	_, _ = s.exec(ctx, "ROLLBACK")
 	return err
