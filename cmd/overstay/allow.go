@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -9,34 +10,36 @@ import (
 	"github.com/spf13/pflag"
 
 	"overstay/banlist"
-	"overstay/internal/app"
 )
 
 // allowOptions are the flags of the command allow.
 type allowOptions struct {
 	note   string
-	length string
+	length length
 	remove bool
-
-	duration time.Duration
 }
 
 func (o *allowOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.note, "note", "", "what is there, for the next reader")
-	f.StringVar(&o.length, "for", "", "how long, as 90s, 1h30m or 7d (default: until removed)")
+	addLengthFlag(f, &o.length, "how long, as 90s, 1h30m or 7d (default: until removed)")
 	f.BoolVar(&o.remove, "remove", false, "take off the allow list")
 }
 
-func (o *allowOptions) verify(c *cobra.Command, sources []string) (err error) {
+// verify reads the sources. Unlike in ban, an IPv6 address is that one alone:
+// what may pass is said narrowly.
+func (o *allowOptions) verify(c *cobra.Command, sources []string) ([]netip.Prefix, error) {
 	if o.remove && len(sources) == 0 {
-		return usage(c, "--remove what?")
+		return nil, usage(c, "--remove what?")
 	}
-	if o.length != "" {
-		if o.duration, err = app.ParseDuration(o.length); err != nil {
-			return usage(c, "--for: %w", err)
+	prefixes := make([]netip.Prefix, 0, len(sources))
+	for _, s := range sources {
+		p, err := banlist.ParsePrefix(s)
+		if err != nil {
+			return nil, usage(c, "%w", err)
 		}
+		prefixes = append(prefixes, p)
 	}
-	return nil
+	return prefixes, nil
 }
 
 func newAllow(g *global) *cobra.Command {
@@ -47,26 +50,20 @@ func newAllow(g *global) *cobra.Command {
 		Long:    allowHelp,
 		GroupID: "decide",
 		RunE: func(c *cobra.Command, sources []string) error {
-			if err := o.verify(c, sources); err != nil {
+			prefixes, err := o.verify(c, sources)
+			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), g, c, sources)
+			return o.run(c.Context(), g, prefixes)
 		},
 	}
 	o.AddFlags(c.Flags())
 	return c
 }
 
-func (o *allowOptions) run(ctx context.Context, g *global, c *cobra.Command, sources []string) error {
-	prefixes := make([]netip.Prefix, 0, len(sources))
-	for _, s := range sources {
-		p, err := banlist.ParsePrefix(s)
-		if err != nil {
-			return usage(c, "%w", err)
-		}
-		prefixes = append(prefixes, p)
-	}
-	return g.withList(ctx, len(sources) > 0 && !o.remove, func(list *banlist.List) error {
+func (o *allowOptions) run(ctx context.Context, g *global, prefixes []netip.Prefix) error {
+	mayCreate := len(prefixes) > 0 && !o.remove
+	return g.withList(ctx, mayCreate, func(list *banlist.List) error {
 		if len(prefixes) == 0 {
 			allowed, err := list.Allowed(ctx)
 			if err != nil {
@@ -75,23 +72,36 @@ func (o *allowOptions) run(ctx context.Context, g *global, c *cobra.Command, sou
 			return g.ui.allowances(allowed)
 		}
 		var lifted []banlist.Ban
-		for _, p := range prefixes {
-			if o.remove {
-				if err := list.Disallow(ctx, p, banlist.Act{By: operator(), Reason: o.note}); err != nil {
-					return err
-				}
-				continue
-			}
-			a := banlist.Allowance{Prefix: p, Note: o.note, By: operator()}
-			if o.duration > 0 {
-				a.Expires = time.Now().Add(o.duration)
-			}
-			bans, err := list.Allow(ctx, a)
+		for i, p := range prefixes {
+			bans, err := o.one(ctx, list, p)
 			if err != nil {
-				return err
+				return g.ui.allowed(prefixes[:i], o.remove, lifted, err)
 			}
 			lifted = append(lifted, bans...)
 		}
-		return g.ui.allowed(prefixes, o.remove, lifted)
+		return g.ui.allowed(prefixes, o.remove, lifted, nil)
 	})
 }
+
+// one puts a prefix on the allow list, and returns the bans which that ended,
+// or takes it off.
+func (o *allowOptions) one(ctx context.Context, list *banlist.List, p netip.Prefix) ([]banlist.Ban, error) {
+	if o.remove {
+		err := list.Disallow(ctx, p, banlist.Act{By: operator(), Reason: o.note})
+		if errors.Is(err, banlist.ErrNotFound) {
+			err = &notAllowedError{prefix: p}
+		}
+		return nil, err
+	}
+	a := banlist.Allowance{Prefix: p, Note: o.note, By: operator()}
+	if o.length > 0 {
+		a.Expires = time.Now().Add(time.Duration(o.length))
+	}
+	return list.Allow(ctx, a)
+}
+
+// notAllowedError is a prefix that cannot be taken off the allow list, because
+// it is not there.
+type notAllowedError struct{ prefix netip.Prefix }
+
+func (e *notAllowedError) Error() string { return sourceText(e.prefix) + " is not on the allow list" }

@@ -38,7 +38,7 @@ func newDemo(g *global) *cobra.Command {
 			if o.length < 5*time.Second || o.length > 10*time.Minute {
 				return usage(c, "--for %v is not between 5s and 10m", o.length)
 			}
-			return o.run(c.Context(), g)
+			return ended(c.Context(), o.run(c.Context(), g))
 		},
 	}
 	o.AddFlags(c.Flags())

@@ -56,9 +56,9 @@ func (o *detectOptions) run(ctx context.Context, g *global, logs []string) error
 		path = logs[0]
 	}
 	g.ui.detecting(path, cfg)
-	return app.Detect(ctx, cfg, path, app.DetectOptions{
+	return ended(ctx, app.Detect(ctx, cfg, path, app.DetectOptions{
 		Logger:  g.logger(),
 		Decided: g.ui.decided,
 		Live:    g.ui.live,
-	})
+	}))
 }

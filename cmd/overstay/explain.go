@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"syscall"
 
@@ -17,17 +19,22 @@ func explain(err error) (what, hint string) {
 	what = err.Error()
 	var usage *usageError
 	var config *app.ConfigError
+	var unreadable *unreadableError
 	var listen *server.ListenError
 	var noList *noListError
 	var noSuggestion *noSuggestionError
 	var inside *banlist.InsideError
-	var lines *linesError
+	var notAllowed *notAllowedError
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &usage):
 		hint = "Usage: " + usage.command + " --help"
 	case errors.As(err, &config):
 		hint = "All settings with their defaults: overstay config example"
+	case errors.As(err, &unreadable):
+		hint = "A file to begin with: overstay config example > FILE"
+	case errors.Is(err, context.Canceled):
+		what = "interrupted"
 	case errors.As(err, &listen):
 		hint = listenHint(listen)
 	case errors.As(err, &noList):
@@ -36,8 +43,10 @@ func explain(err error) (what, hint string) {
 		hint = "Those that wait: overstay review list"
 	case errors.As(err, &inside):
 		what = "it is banned as part of " + sourceText(inside.Net.Prefix)
-		hint = "Lift the net with overstay unban " + sourceText(inside.Net.Prefix) + ", or let this one through with overstay allow " + sourceText(inside.Prefix)
-	case errors.As(err, &lines):
+		hint = insideHint(inside.Prefix, inside.Net.Prefix)
+	case errors.As(err, &notAllowed):
+		hint = "What is on the allow list: overstay allow"
+	case errors.Is(err, errNothingImported):
 		hint = "Mend the lines, or leave them out with --skip."
 	case errors.As(err, &path) && strings.HasPrefix(what, "connection log: ") && errors.Is(err, fs.ErrNotExist):
 		hint = "Name the log, or the folder it is in with --state. serve writes it."
@@ -73,6 +82,11 @@ func causeHint(err error) string {
 		return "A part of the path is a file, not a folder. Name another folder with --state."
 	}
 	return ""
+}
+
+// insideHint says how to free hosts that are banned as part of a net.
+func insideHint(hosts, net netip.Prefix) string {
+	return "Lift the net with overstay unban " + sourceText(net) + ", or let this one through with overstay allow " + sourceText(hosts)
 }
 
 func listenHint(err *server.ListenError) string {

@@ -37,10 +37,28 @@ func (o *exportOptions) run(ctx context.Context, g *global) error {
 		if g.ui.json {
 			return list.ExportJSON(ctx, g.ui.out)
 		}
+		ends, err := o.countEnds(ctx, list)
+		if err != nil {
+			return err
+		}
 		leftOut, err := list.ExportText(ctx, g.ui.out, o.service)
-		if err == nil && leftOut > 0 {
-			g.ui.leftOut(leftOut)
+		if err == nil {
+			g.ui.leftOut(leftOut, ends)
 		}
 		return err
 	})
+}
+
+// countEnds counts the bans that text tells of, but not of their ends.
+func (o *exportOptions) countEnds(ctx context.Context, list *banlist.List) (n int, err error) {
+	for b, err := range list.All(ctx, banlist.Filter{States: []banlist.State{banlist.Active}, Brief: true}) {
+		if err != nil {
+			return 0, err
+		}
+		written := len(b.Services) == 0 || o.service != "" && b.Covers(o.service)
+		if written && !b.Expires.IsZero() {
+			n++
+		}
+	}
+	return n, nil
 }

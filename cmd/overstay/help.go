@@ -15,7 +15,8 @@ banned-host list in one process. Without a configuration file it serves smtp and
 www on unprivileged ports of the loopback address, and keeps everything in
 ./overstay-data.
 
-Ends in order at SIGTERM or Ctrl-C: open sessions have ten seconds to finish.`
+Ends in order at SIGTERM, SIGHUP or Ctrl-C: open sessions have ten seconds to
+finish. A second signal ends it at once.`
 
 const detectHelp = `Follows a connection log that a server writes, and puts suggestions and bans on
 the shared list that the server asks. Beside overstay serve --no-detector it
@@ -24,10 +25,13 @@ was down has missed nothing.`
 
 const banHelp = `Bans addresses and prefixes. Sessions that are open are ended at once, in every
 process that serves with this list. Without --for a ban lasts until unban. An
-address on the allow list cannot be banned.`
+address on the allow list cannot be banned.
+
+An IPv6 address means its /64, which is one host's; ADDRESS/128 means it alone.`
 
 const unbanHelp = `Ends bans before their time, by address, prefix or id. An address that is banned
-as part of a net cannot be lifted alone: allow it.`
+as part of a net cannot be lifted alone: allow it. An IPv6 address that is not
+banned itself means its /64.`
 
 const allowHelp = `Puts addresses and prefixes on the allow list, which wins over every ban. Bans
 inside an allowed prefix are lifted at once, suggestions rejected. Without

@@ -1,7 +1,7 @@
 // Command overstay says why a server is too busy, who holds its threads, and
 // bans them. Each command is one file: its constructor, its options, their
 // check, and its run. What a person reads stands in help.go, words.go,
-// running.go and explain.go.
+// running.go, transfer.go and explain.go.
 package main
 
 import (
@@ -24,35 +24,67 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	context.AfterFunc(ctx, stop) // The first ends in order, a second at once.
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
+// endSignals are those that end a command. A hangup that was to be ignored, as
+// under nohup, stays ignored.
+func endSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
 // run is the whole program, but for the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	g := &global{ui: ui{in: stdin, out: stdout, err: stderr}}
+	out := &output{Writer: stdout}
+	g := &global{ui: ui{in: stdin, out: out, err: stderr}}
 	root := newRoot(g)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitDone
+	code := exitCode(err)
+	if code == exitFailed || code == exitUsage {
+		g.ui.complain(err)
+	} else if err := out.failed(); err != nil {
+		g.ui.complain(err)
+		code = max(code, exitFailed) // What was found is still worth more.
 	}
+	return code
+}
+
+func exitCode(err error) int {
 	var found foundError
-	if errors.As(err, &found) {
-		return exitFound
-	}
-	g.ui.complain(err)
 	var usage *usageError
 	var config *app.ConfigError
-	if errors.As(err, &usage) || errors.As(err, &config) {
+	var unreadable *unreadableError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &found):
+		return exitFound
+	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &unreadable):
 		return exitUsage
+	default:
+		return exitFailed
 	}
-	return exitFailed
+}
+
+// ended makes the end that a person asked for no error of a command that goes
+// on until then.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // usageError is a command line that cannot be understood.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+	_ "time/tzdata" // The scripts change the zone.
 
 	"github.com/rogpeppe/go-internal/testscript"
 

@@ -119,11 +119,11 @@ func settle(ctx context.Context, g *global, what []string, done string, do func(
 		for i := range bans {
 			b, err := do(list, bans[i].ID)
 			if err != nil {
-				return err
+				return g.ui.changed(done, settled, err)
 			}
 			settled = append(settled, b)
 		}
-		return g.ui.changed(done, settled)
+		return g.ui.changed(done, settled, nil)
 	})
 }
 
@@ -138,23 +138,29 @@ type noSuggestionError struct{ name string }
 func (e *noSuggestionError) Error() string { return "no suggestion waits for " + e.name }
 
 // named returns the waiting suggestions that are named by id, address or
-// prefix, or all of them.
+// prefix, or all of them; one that is named twice, once.
 func named(ctx context.Context, list *banlist.List, names []string) ([]banlist.Ban, error) {
 	waiting, err := suggestions(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	var found []banlist.Ban
+	taken := make([]bool, len(waiting))
 	for _, name := range names {
 		prefix, err := banlist.ParsePrefix(name)
 		byPrefix := err == nil
-		n := len(found)
-		for _, b := range waiting {
-			if name == "all" || b.ID == name || byPrefix && b.Prefix.Bits() <= prefix.Bits() && b.Prefix.Contains(prefix.Addr()) {
+		known := name == "all"
+		for i, b := range waiting {
+			if name != "all" && b.ID != name && !(byPrefix && b.Prefix.Bits() <= prefix.Bits() && b.Prefix.Contains(prefix.Addr())) {
+				continue
+			}
+			known = true
+			if !taken[i] {
+				taken[i] = true
 				found = append(found, b)
 			}
 		}
-		if len(found) == n && name != "all" {
+		if !known {
 			return nil, &noSuggestionError{name: name}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -32,13 +33,28 @@ func (g *global) load() (*app.Config, error) {
 	if g.config != "" {
 		var err error
 		if c, err = app.Load(g.config); err != nil {
-			return nil, err
+			return nil, configError(err)
 		}
 	}
 	if g.state != "" {
 		c.State = g.state
 	}
 	return c, nil
+}
+
+// unreadableError is a configuration file that cannot be read.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+func (e *unreadableError) Unwrap() error { return e.err }
+
+// configError makes each error of loading a configuration one of usage.
+func configError(err error) error {
+	var config *app.ConfigError
+	if errors.As(err, &config) {
+		return err
+	}
+	return &unreadableError{err: err}
 }
 
 // logger writes to standard error, what a person should see and no more.

@@ -43,9 +43,9 @@ func detectorText(cfg *app.Config) string {
 	case n == 0:
 		return "ranks, and decides nothing: there is no policy"
 	case cfg.Detector.Action == "suggest":
-		return fmt.Sprintf("%d policies, suggestions only (overstay review list)", n)
+		return count(n, "policy", "policies") + ", suggestions only (overstay review list)"
 	default:
-		return fmt.Sprintf("%d policies", n)
+		return count(n, "policy", "policies")
 	}
 }
 
@@ -60,7 +60,8 @@ func (u *ui) detecting(path string, cfg *app.Config) {
 }
 
 func (u *ui) live(s detector.Stats) {
-	u.say("The log has been read to its end: %d lines, %d connections open.", s.Lines, s.Conns)
+	u.say("The log has been read to its end: %s, %s open.",
+		count(s.Lines, "line", "lines"), count(s.Conns, "connection", "connections"))
 }
 
 // decided tells a decision at the moment it is made, one line each.
@@ -76,7 +77,7 @@ func (u *ui) decided(d app.Decided) {
 		banlist.Banned: "banned", banlist.Activated: "banned", banlist.Extended: "extended", banlist.Waiting: "suggested",
 	}[d.Result.Outcome]
 	u.print("%s  %-9s %s  %s  %s: %s", whenText(d.Decision.At), word, sourceText(d.Decision.Source),
-		lengthText(d.Decision.Duration), clean(d.Decision.Policy), clean(holding(d.Decision.Evidence)))
+		lengthText(d.Decision.Duration), d.Decision.Policy, holding(d.Decision.Evidence))
 }
 
 func (u *ui) stopped() { u.say("Stopped in order.") }

@@ -62,7 +62,7 @@ func (o *serveOptions) run(ctx context.Context, g *global) error {
 		Decided: g.ui.decided,
 		Live:    g.ui.live,
 	})
-	if err == nil {
+	if err = ended(ctx, err); err == nil {
 		g.ui.stopped()
 	}
 	return err

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
+	"sync"
 	"unicode"
 
 	"golang.org/x/term"
@@ -19,11 +20,42 @@ type ui struct {
 	json     bool
 }
 
+// output remembers the first error of writing, so that not every line has to
+// ask. Several goroutines may write.
+type output struct {
+	io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		o.mu.Lock()
+		o.err = cmp.Or(o.err, err)
+		o.mu.Unlock()
+	}
+	return n, err
+}
+
+// failed returns the first error, or nil if all has been written.
+func (o *output) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
 // say writes a line that is not a result.
-func (u *ui) say(format string, a ...any) { fmt.Fprintf(u.err, format+"\n", a...) }
+func (u *ui) say(format string, a ...any) { writeLine(u.err, format, a...) }
 
 // print writes a line of a result.
-func (u *ui) print(format string, a ...any) { fmt.Fprintf(u.out, format+"\n", a...) }
+func (u *ui) print(format string, a ...any) { writeLine(u.out, format, a...) }
+
+// writeLine writes exactly one line, whatever its parts hold. Its errors are
+// kept by output.
+func writeLine(w io.Writer, format string, a ...any) {
+	_, _ = io.WriteString(w, clean(fmt.Sprintf(format, a...))+"\n")
+}
 
 // printJSON writes v as indented JSON.
 func (u *ui) printJSON(v any) error {
@@ -41,9 +73,15 @@ func (u *ui) printLine(v any) error {
 }
 
 // complain writes what went wrong, and what can be done on a line of its own.
+// Errors that were joined have a line each.
 func (u *ui) complain(err error) {
 	what, hint := explain(err)
-	u.say("overstay: %s", clean(what))
+	for i, line := range strings.Split(what, "\n") {
+		if i == 0 {
+			line = "overstay: " + line
+		}
+		u.say("%s", line)
+	}
 	if hint != "" {
 		u.say("  %s", hint)
 	}
@@ -52,10 +90,6 @@ func (u *ui) complain(err error) {
 // table writes rows under a head, in columns. Columns whose head begins with a
 // space are numbers and stand to the right.
 func (u *ui) table(head []string, rows [][]string) {
-	writeTable(u.out, head, rows)
-}
-
-func writeTable(out io.Writer, head []string, rows [][]string) {
 	width := make([]int, len(head))
 	for _, row := range append([][]string{head}, rows...) {
 		for i, cell := range row {
@@ -65,7 +99,7 @@ func writeTable(out io.Writer, head []string, rows [][]string) {
 	for _, row := range append([][]string{head}, rows...) {
 		var line strings.Builder
 		for i, cell := range row {
-			cell = clean(strings.TrimSpace(cell))
+			cell = strings.TrimSpace(cell)
 			pad := strings.Repeat(" ", max(0, width[i]-len([]rune(cell))))
 			if strings.HasPrefix(head[i], " ") {
 				line.WriteString(pad + cell)
@@ -76,26 +110,28 @@ func writeTable(out io.Writer, head []string, rows [][]string) {
 				line.WriteString("  ")
 			}
 		}
-		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
+		u.print("%s", strings.TrimRight(line.String(), " "))
 	}
 }
 
 // fields writes a name and a value a line.
 func (u *ui) fields(pairs ...[2]string) {
-	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
+	width := 0
+	for _, p := range pairs {
+		width = max(width, len(p[0]))
+	}
 	for _, p := range pairs {
 		if p[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", p[0], clean(p[1]))
+			u.print("%-*s  %s", width, p[0], p[1])
 		}
 	}
-	_ = w.Flush() // Its errors are those of out, which the next write meets.
 }
 
-// clean takes from text what could move a terminal's cursor or hide itself:
-// it may have come from a client.
+// clean takes from a line what could move a terminal's cursor, begin another
+// line or hide itself: it may have come from a client.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsGraphic(r) {
+		if unicode.IsGraphic(r) {
 			return r
 		}
 		return '\uFFFD'
@@ -104,6 +140,9 @@ func clean(s string) string {
 
 // terminal returns the size of the terminal behind w, if there is one.
 func terminal(w io.Writer) (columns, lines int, ok bool) {
+	if o, isOutput := w.(*output); isOutput {
+		w = o.Writer
+	}
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, 0, false

@@ -3,10 +3,9 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,10 +20,14 @@ func (u *ui) newList(path string) {
 	u.say("New list: %s", path)
 }
 
-// changed says what became of entries.
-func (u *ui) changed(done string, bans []banlist.Ban) error {
+// changed says what became of entries, also of those that were changed before
+// err ended it, and returns err.
+func (u *ui) changed(done string, bans []banlist.Ban, err error) error {
+	if err != nil && len(bans) == 0 {
+		return err
+	}
 	if u.json {
-		return u.printJSON(orEmpty(bans))
+		return errors.Join(err, u.printJSON(orEmpty(bans)))
 	}
 	for i := range bans {
 		b := &bans[i]
@@ -38,7 +41,18 @@ func (u *ui) changed(done string, bans []banlist.Ban) error {
 	if len(bans) == 0 {
 		u.say("Nothing to do.")
 	}
-	return nil
+	return err
+}
+
+// stillBanned says that hosts are banned although a ban of them was lifted.
+func (u *ui) stillBanned(p netip.Prefix, by *banlist.Ban) {
+	source, net := sourceText(p), sourceText(by.Prefix)
+	if by.Prefix == p {
+		u.say("%s is still banned, by %s (%s).", source, by.ID, servicesText(by))
+		return
+	}
+	u.say("%s is still banned, as part of %s (%s).", source, net, servicesText(by))
+	u.say("  %s", insideHint(p, by.Prefix))
 }
 
 func (u *ui) bans(bans []banlist.Ban) error {
@@ -76,8 +90,8 @@ func (u *ui) suggestions(bans []banlist.Ban) error {
 			u.print("  %s", cmp.Or(b.Reason, "no evidence was kept"))
 			continue
 		}
-		u.print("  %s", clean(headline(e)))
-		u.print("  ban for %s by policy %s; drops out %s", lengthText(b.Duration), clean(e.Policy), whenText(b.Expires))
+		u.print("  %s", headline(e))
+		u.print("  ban for %s by policy %s; drops out %s", lengthText(b.Duration), e.Policy, whenText(b.Expires))
 	}
 	u.say("Approve or reject: overstay review approve|reject ID|ADDRESS|all. More: overstay review show ADDRESS")
 	return nil
@@ -114,7 +128,7 @@ func (u *ui) oneEvidence(b *banlist.Ban) {
 		return
 	}
 	for _, line := range evidenceWords(e) {
-		u.print("  %s", clean(line))
+		u.print("  %s", line)
 	}
 }
 
@@ -191,7 +205,7 @@ func (u *ui) checked(addr netip.Addr, a banlist.Answer) error {
 	}
 	switch {
 	case a.Blocked:
-		u.print("%s is banned: %s, %s, %s, by %s (%s)", addr, sourceText(a.Ban.Prefix), ends(a.Ban), servicesText(a.Ban), clean(a.Ban.Origin), a.Ban.ID)
+		u.print("%s is banned: %s, %s, %s, by %s (%s)", addr, sourceText(a.Ban.Prefix), ends(a.Ban), servicesText(a.Ban), a.Ban.Origin, a.Ban.ID)
 	case a.Ban != nil && a.Allowed != nil:
 		u.print("%s is let through: %s is on the allow list, though %s is banned", addr, sourceText(a.Allowed.Prefix), sourceText(a.Ban.Prefix))
 	case a.Allowed != nil:
@@ -234,9 +248,13 @@ func (u *ui) allowances(all []banlist.Allowance) error {
 	return nil
 }
 
-func (u *ui) allowed(prefixes []netip.Prefix, removed bool, lifted []banlist.Ban) error {
+// allowed says what became of the allow list, also before err, and returns err.
+func (u *ui) allowed(prefixes []netip.Prefix, removed bool, lifted []banlist.Ban, err error) error {
+	if err != nil && len(prefixes) == 0 {
+		return err
+	}
 	if u.json {
-		return u.printJSON(map[string]any{"prefixes": prefixes, "removed": removed, "lifted": orEmpty(lifted)})
+		return errors.Join(err, u.printJSON(map[string]any{"prefixes": prefixes, "removed": removed, "lifted": orEmpty(lifted)}))
 	}
 	for _, p := range prefixes {
 		if removed {
@@ -248,7 +266,7 @@ func (u *ui) allowed(prefixes []netip.Prefix, removed bool, lifted []banlist.Ban
 	for i := range lifted {
 		u.print("lifted    %s", sourceText(lifted[i].Prefix))
 	}
-	return nil
+	return err
 }
 
 // top prints the pools and the ranking.
@@ -259,7 +277,7 @@ func (u *ui) top(v topView) {
 	}
 	for _, p := range v.Pools {
 		u.print("%-8s %d of %d threads held   load %.2f %.2f %.2f   %.0f told too busy a minute   %s",
-			clean(p.Pool), p.Busy, p.Threads, p.Load1, p.Load5, p.Load15, p.Refused, p.At.Format("15:04:05"))
+			p.Pool, p.Busy, p.Threads, p.Load1, p.Load5, p.Load15, p.Refused, p.At.Local().Format("15:04:05"))
 	}
 	u.print("")
 	rows := make([][]string, 0, len(v.Sources))
@@ -275,7 +293,8 @@ func (u *ui) top(v topView) {
 }
 
 func (u *ui) configGood(file string, cfg *app.Config) {
-	u.print("%s can be used: %d services, %d policies", file, len(cfg.Services), len(cfg.ActivePolicies()))
+	u.print("%s can be used: %s, %s", file,
+		count(len(cfg.Services), "service", "services"), count(len(cfg.ActivePolicies()), "policy", "policies"))
 }
 
 func (u *ui) version(v version) {
@@ -314,6 +333,14 @@ func whenText(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
+// count writes a number of things: "1 line", "2 lines".
+func count[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 func lengthText(d time.Duration) string {
 	if d == 0 {
 		return "no end"
@@ -341,29 +368,4 @@ func orEmpty[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// imported says what an import did.
-func (u *ui) imported(r banlist.ImportResult) error {
-	if u.json {
-		return u.printJSON(map[string]any{"bans": r.Outcomes, "allowed": r.Allowed, "lifted": r.Lifted, "skipped": r.Skipped})
-	}
-	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
-		u.print("%-10s %d", outcome, r.Outcomes[outcome])
-	}
-	u.print("%-10s %d", "allowed", r.Allowed)
-	if r.Lifted > 0 {
-		u.print("%-10s %d", "lifted", r.Lifted)
-	}
-	if r.Skipped > 0 {
-		u.print("%-10s %d", "skipped", r.Skipped)
-		for _, e := range r.Errors {
-			u.say("  %s", clean(e.Error()))
-		}
-	}
-	return nil
-}
-
-func (u *ui) leftOut(n int) {
-	u.say("Left out %d bans that are for some services only: text cannot say so. See --service, or --json.", n)
 }
