@@ -27,14 +27,15 @@ func DefaultPolicies() []Policy {
 // unproven connections are few and milliseconds old, because they prove
 // themselves or end. An attacker's age with the clock. The last line lets
 // those be who get work done: for each thread they sit on they have proven
-// one connection a minute, over a quarter of an hour. It matters when a slow
-// step inside the server makes everybody sit.
+// one connection a minute over a quarter of an hour, or four in the last one.
+// It matters when a slow step inside the server makes everybody sit, or a
+// machine that has no time left for its server.
 func threadHogging() Policy {
 	return Policy{
 		Name: "thread-hogging",
 		When: `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5
 && unproven.open >= max(2, 0.04 * pool.threads) && unproven.mean_age >= 1.5
-&& unproven.open > proven15`,
+&& unproven.open > max(proven15, proven / 4)`,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
 		Escalate: doubling(),
