@@ -215,7 +215,9 @@ func deltaOf(changed []numbered, rev int64) delta {
 			d.slots[b.Prefix] = d.slots[b.Prefix].withBan(b.Ban)
 			continue
 		}
-		d.slots[b.Prefix] = d.slots[b.Prefix] // Perhaps nothing is left.
+		if _, ok := d.slots[b.Prefix]; !ok {
+			d.slots[b.Prefix] = slot{} // Perhaps nothing is left.
+		}
 		ended[b.Prefix] = true
 		d.removed = append(d.removed, b.Ban)
 	}

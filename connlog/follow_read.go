@@ -107,7 +107,7 @@ func (f *follower) catchUp(src *source) {
 			continue
 		}
 		if _, long := errors.AsType[*LongLineError](err); !long {
-			if err != io.EOF && f.ctx.Err() == nil {
+			if !errors.Is(err, io.EOF) && f.ctx.Err() == nil {
 				f.complain(err)
 				src.scan = nil // begin again at the last line's end
 				f.sleep(watchInterval)
@@ -264,7 +264,7 @@ func (f *follower) readCompressed(src *source) {
 			f.report(err)
 			continue
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			f.report(err)
 		} else if s.partial() > 0 {
 			f.report(&TornError{src.path, src.offset, s.partial()})

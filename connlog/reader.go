@@ -83,7 +83,7 @@ func (r *Reader) Lines() iter.Seq2[[]byte, error] {
 		for {
 			line, err := s.next()
 			if err != nil {
-				if line, err = r.failed(s, err); err == io.EOF {
+				if line, err = r.failed(s, err); errors.Is(err, io.EOF) {
 					return
 				}
 				if _, ok := errors.AsType[*LineError](err); err != nil && !ok {
@@ -108,7 +108,7 @@ func (r *Reader) failed(s *lineScanner, err error) ([]byte, error) {
 		r.malformed++
 		return nil, &LineError{r.lines, long}
 	}
-	if err != io.EOF || s.partial() == 0 {
+	if !errors.Is(err, io.EOF) || s.partial() == 0 {
 		return nil, err
 	}
 	r.lines++
@@ -194,7 +194,7 @@ type compressed struct{ r io.Reader }
 
 func (c *compressed) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", ErrCompressed, err)
 	}
 	return n, err

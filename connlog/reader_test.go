@@ -231,7 +231,7 @@ func FuzzLineScanner(f *testing.F) {
 			}
 		}
 		last := pieces[len(pieces)-1]
-		if got, err := s.next(); err != io.EOF {
+		if got, err := s.next(); !errors.Is(err, io.EOF) {
 			t.Fatalf("%q, %v after the last line", got, err)
 		}
 		if s.partial() != int64(len(last)) {
