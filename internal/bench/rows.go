@@ -130,18 +130,22 @@ var rows = []row{
 	{
 		what:  "ban check at 100,000 bans, banned",
 		value: figure{"banlist.Blocked/bans=100000/hit4", "ns/op"}, unit: "ns", reach: 100,
+		beside: figure{"banlist.Blocked/bans=100000/hit4/bare", "ns/op"}, tool: "bart alone",
 	},
 	{
 		what:  "ban check at 100,000 bans, not banned",
 		value: figure{"banlist.Blocked/bans=100000/miss4", "ns/op"}, unit: "ns", reach: 100,
+		beside: figure{"banlist.Blocked/bans=100000/miss4/bare", "ns/op"}, tool: "bart alone",
 	},
 	{
 		what:  "ban check at 1,000,000 bans, banned",
 		value: figure{"banlist.Blocked/bans=1000000/hit4", "ns/op"}, unit: "ns", reach: 200,
+		beside: figure{"banlist.Blocked/bans=1000000/hit4/bare", "ns/op"}, tool: "bart alone",
 	},
 	{
 		what:  "ban check at 1,000,000 bans, IPv6",
 		value: figure{"banlist.Blocked/bans=1000000/hit6", "ns/op"}, unit: "ns", reach: 200,
+		beside: figure{"banlist.Blocked/bans=1000000/hit6/bare", "ns/op"}, tool: "bart alone",
 	},
 	{
 		what:  "accept and close for a ban, against without us",
