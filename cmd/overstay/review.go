@@ -147,17 +147,15 @@ func named(ctx context.Context, list *banlist.List, names []string) ([]banlist.B
 	var found []banlist.Ban
 	taken := make([]bool, len(waiting))
 	for _, name := range names {
-		prefix, err := banlist.ParsePrefix(name)
-		byPrefix := err == nil
 		known := name == "all"
-		for i, b := range waiting {
-			if name != "all" && b.ID != name && !(byPrefix && b.Prefix.Bits() <= prefix.Bits() && b.Prefix.Contains(prefix.Addr())) {
+		for i := range waiting {
+			if name != "all" && !answersTo(&waiting[i], name) {
 				continue
 			}
 			known = true
 			if !taken[i] {
 				taken[i] = true
-				found = append(found, b)
+				found = append(found, waiting[i])
 			}
 		}
 		if !known {
@@ -165,4 +163,13 @@ func named(ctx context.Context, list *banlist.List, names []string) ([]banlist.B
 		}
 	}
 	return found, nil
+}
+
+// answersTo reports whether name is the id of an entry, or hosts in its prefix.
+func answersTo(b *banlist.Ban, name string) bool {
+	if b.ID == name {
+		return true
+	}
+	hosts, err := banlist.ParsePrefix(name)
+	return err == nil && b.Prefix.Bits() <= hosts.Bits() && b.Prefix.Contains(hosts.Addr())
 }

@@ -118,7 +118,12 @@ func TestImportIsInterrupted(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	ctx, cancel := context.WithCancel(t.Context())
 	stdin, typed := io.Pipe()
-	t.Cleanup(func() { _ = typed.Close() })
+	// Without the interruption it would wait until the input ends.
+	end := time.AfterFunc(10*time.Second, func() { _ = typed.Close() })
+	t.Cleanup(func() {
+		end.Stop()
+		_ = typed.Close()
+	})
 	go func() {
 		_, _ = io.WriteString(typed, "203.0.113.1\n") // Has been read when it returns.
 		cancel()
