@@ -76,10 +76,13 @@ func writeForever(l *List) error {
 func echo(l *List) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	changes := l.Watch(ctx)
-	fmt.Println("open")
 	go func() {
-		for c := range changes {
+		watching := false
+		for c := range l.Watch(ctx) {
+			if !watching { // The first change says that the feed has begun.
+				watching = true
+				fmt.Println("open")
+			}
 			for _, b := range c.Added {
 				a := b.Prefix.Addr().As4()
 				if a[0] != 192 {
