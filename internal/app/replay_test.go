@@ -58,18 +58,12 @@ func TestReplayIsLive(t *testing.T) {
 	}
 }
 
-// replay feeds events to a new detector with the policies of the
-// configuration.
+// replay feeds events to a new detector like the one of the configuration, put
+// together by hand.
 func replay(t *testing.T, cfg *app.Config, events []connlog.Event) []detector.Decision {
 	t.Helper()
-	var policies []detector.Policy
-	for _, p := range detector.DefaultPolicies() {
-		if slices.ContainsFunc(cfg.ActivePolicies(), func(a app.Policy) bool { return a.Name == p.Name }) {
-			policies = append(policies, p)
-		}
-	}
 	d, err := detector.New(detector.Options{
-		Policies: policies, MaxSources: cfg.Detector.MaxSources, BansPerMinute: cfg.Detector.BansPerMinute,
+		Policies: detector.DefaultPolicies(), MaxSources: cfg.Detector.MaxSources, BansPerMinute: cfg.Detector.BansPerMinute,
 	})
 	if err != nil {
 		t.Fatal(err)
