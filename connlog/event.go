@@ -90,7 +90,8 @@ const (
 	StageDeliver
 	StageUpstream
 	StageIdle
-	NumStages = 9
+	StageTLS
+	NumStages = 10
 )
 
 // Service describes one service in a start or beat line.

@@ -71,6 +71,8 @@ func (s Stage) String() string {
 		return "upstream"
 	case StageIdle:
 		return "idle"
+	case StageTLS:
+		return "tls"
 	}
 	return "unknown"
 }
@@ -96,6 +98,8 @@ func stageOf(text []byte) (s Stage, ok bool) {
 		return StageUpstream, true
 	case "idle":
 		return StageIdle, true
+	case "tls":
+		return StageTLS, true
 	}
 	return 0, false
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,9 +68,32 @@ type Service struct {
 	// pool, proven or not. 0 and -1 are no limit: an office of many people
 	// behind one address is not the attacker it looks like.
 	SessionsPerSource int
+	// SessionsPerNet is the same for a whole net (/24, IPv6: /48).
+	SessionsPerNet int
+
+	// TLS makes every connection begin with a handshake, on its thread, in the
+	// stage tls. nil: it begins with the protocol, which may know STARTTLS.
+	TLS *tls.Config
+	// ProxyFrom are peers that tell with the PROXY protocol (version 1 or 2)
+	// who their client is, and must. From all others it is an error of the
+	// protocol, and their address is their own.
+	ProxyFrom []netip.Prefix
+	// GreetDelay is how long the client is made to wait for the greeting of a
+	// protocol that speaks first. One that talks before it has failed at a
+	// command. 0: not at all.
+	GreetDelay time.Duration
 
 	Limits   Limits
 	Protocol Protocol
+}
+
+// Words replaces what the clients of a service are told that are turned away:
+// a line of text without the protocol's codes, which stay. Empty: the
+// protocol's own.
+type Words struct {
+	Busy, Sessions, Banned string
+	// BanSilently closes a connection from a banned source without a word.
+	BanSilently bool
 }
 
 // Limits are the times that a connection may take. 0 is the default, and a
@@ -78,9 +102,24 @@ type Limits struct {
 	// Unproven is the whole life of a connection that proves nothing. It
 	// ends such a connection when it is next waited for. Default 5 minutes.
 	Unproven time.Duration
-	// Idle is the longest silence of the client when it is its turn. Default
-	// 5 minutes (RFC 5321, 4.5.3.2.7).
+	// Idle is the longest silence of an unproven client when it is its turn.
+	// Default 5 minutes (RFC 5321, 4.5.3.2.7).
 	Idle time.Duration
+	// ProvenIdle is the same for a proven client. The default is Idle; IMAP
+	// wants half an hour (RFC 9051, 5.4).
+	ProvenIdle time.Duration
+	// StressedIdle is what Idle shrinks to while the pool fills up from
+	// StressFrom to all of its threads. The default is a tenth of Idle.
+	StressedIdle time.Duration
+	// StressFrom is the part of the pool's threads from which on the server
+	// loses patience. Default 0.8.
+	StressFrom float64
+	// Session is the whole life of a connection. By default there is no limit.
+	Session time.Duration
+	// Total is the time that one connection may spend in each stage, all
+	// visits together. By default there is no limit but 10 seconds of tls and
+	// 2 minutes of login.
+	Total [connlog.NumStages]time.Duration
 	// Stage is the longest time one step may take that the client has to
 	// finish, such as one command or one message, however steadily its bytes
 	// drip in. Default 10 minutes.
