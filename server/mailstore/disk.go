@@ -10,11 +10,15 @@ import (
 	"syscall"
 )
 
-// disk is what a delivery does to the file system. Tests make it fail.
+// disk is how the file system is changed. Tests make it fail.
 type disk interface {
 	Mkdir(path string) error
 	Create(path string) (file, error)
+	// Append opens a file for writing behind its first size octets, and cuts
+	// off the rest.
+	Append(path string, size int64) (file, error)
 	Rename(from, to string) error
+	Link(from, to string) error
 	Remove(path string) error
 	SyncDir(path string) error
 }
@@ -36,6 +40,23 @@ func (realDisk) Create(path string) (file, error) {
 	}
 	return f, nil
 }
+
+func (realDisk) Append(path string, size int64) (file, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = f.Truncate(size)
+	if err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (realDisk) Link(from, to string) error { return os.Link(from, to) }
 
 func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }
 

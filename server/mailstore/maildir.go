@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -27,11 +28,17 @@ type Store struct {
 	host string
 	disk disk
 	last atomic.Uint64
+	// quota may change while the store is in use.
+	quota atomic.Pointer[Quota]
+
+	mu       sync.Mutex
+	accounts map[string]*account
+	watching watching
 }
 
 // NewStore returns the store in the folder root, which need not exist yet.
 func NewStore(root string) *Store {
-	return &Store{root: root, host: hostPart(), disk: realDisk{}}
+	return &Store{root: root, host: hostPart(), disk: realDisk{}, accounts: make(map[string]*account)}
 }
 
 // Path returns the Maildir of a user.
@@ -44,17 +51,25 @@ type Delivery struct {
 	store  *Store
 	copies []*messageCopy
 	size   int64
+	wire   wireCounter
 	ended  bool
+
+	flags   Flags
+	flagged bool // it goes to cur with flags, and not to new
 }
 
 // messageCopy is one user's copy of a message.
 type messageCopy struct {
-	dir  string // the Maildir
-	name string
-	file file // in tmp, nil once it is closed
+	account  *account
+	borrowed bool   // somebody else holds the account
+	dir      string // the Maildir
+	name     string
+	file     file // in tmp, nil once it is closed
+	reserved bool // its size is, in the user's quota
 }
 
 // Begin starts the delivery of one message to users, none of them named twice.
+// It fails with ErrQuota if one of them has no room for any message.
 func (s *Store) Begin(users []string) (*Delivery, error) {
 	if len(users) == 0 {
 		return nil, ErrNobody
@@ -62,7 +77,11 @@ func (s *Store) Begin(users []string) (*Delivery, error) {
 	name := s.uniqueName()
 	d := &Delivery{store: s}
 	for _, user := range users {
-		if err := d.add(user, name); err != nil {
+		a, err := s.account(user)
+		if err == nil {
+			err = d.add(&messageCopy{account: a, dir: a.dir, name: name})
+		}
+		if err != nil {
 			d.Abort()
 			return nil, err
 		}
@@ -70,19 +89,16 @@ func (s *Store) Begin(users []string) (*Delivery, error) {
 	return d, nil
 }
 
-func (d *Delivery) add(user, name string) error {
-	if !ValidName(user) {
-		return fmt.Errorf("%w: %q", ErrName, user)
+func (d *Delivery) add(c *messageCopy) error {
+	d.copies = append(d.copies, c)
+	if err := c.account.usage.room(c.account, 1); err != nil {
+		return err
 	}
-	dir := d.store.Path(user)
-	if err := d.store.makeMaildir(dir); err != nil {
-		return deliveryError("make the Maildir", err)
-	}
-	f, err := d.store.disk.Create(filepath.Join(dir, "tmp", name))
+	f, err := d.store.disk.Create(c.tmp())
 	if err != nil {
 		return deliveryError("write", err)
 	}
-	d.copies = append(d.copies, &messageCopy{dir: dir, name: name, file: f})
+	c.file = f
 	return nil
 }
 
@@ -94,6 +110,7 @@ func (d *Delivery) Write(b []byte) (int, error) {
 		}
 	}
 	d.size += int64(len(b))
+	d.wire.add(b)
 	return len(b), nil
 }
 
@@ -105,24 +122,35 @@ func (d *Delivery) Commit() error {
 	}
 	defer d.Abort() // Takes away what is still in tmp.
 	for _, c := range d.copies {
+		if err := c.account.usage.reserve(c.account, d.size); err != nil {
+			return err
+		}
+		c.reserved = true
+	}
+	for _, c := range d.copies {
 		if err := c.sync(); err != nil {
 			return deliveryError("sync", err)
 		}
 	}
 	for i, c := range d.copies {
-		if err := d.store.disk.Rename(c.tmp(), d.final(c)); err != nil {
+		if err := d.appear(c); err != nil {
 			d.takeBack(i)
 			return deliveryError("rename", err)
 		}
 	}
 	for _, c := range d.copies {
-		if err := d.store.disk.SyncDir(filepath.Join(c.dir, "new")); err != nil {
+		if err := d.store.disk.SyncDir(filepath.Dir(d.final(c))); err != nil {
 			d.takeBack(len(d.copies))
 			return deliveryError("sync", err)
 		}
 	}
-	d.copies = nil
 	return nil
+}
+
+// appear gives a copy its name.
+func (d *Delivery) appear(c *messageCopy) error {
+	to := d.final(c)
+	return c.account.usage.change(d.size, 1, func() error { return d.store.disk.Rename(c.tmp(), to) }, filepath.Dir(to))
 }
 
 // takeBack removes the first n copies from the new folders: the client will be
@@ -130,6 +158,7 @@ func (d *Delivery) Commit() error {
 func (d *Delivery) takeBack(n int) {
 	for _, c := range d.copies[:n] {
 		_ = d.store.disk.Remove(d.final(c)) // More cannot be done.
+		c.account.usage.forget()
 	}
 }
 
@@ -141,17 +170,28 @@ func (d *Delivery) Abort() {
 			_ = c.file.Close() // It goes away.
 		}
 		_ = d.store.disk.Remove(c.tmp()) // What stays in tmp is not mail.
+		if c.reserved {
+			c.account.usage.release(d.size)
+		}
+		if !c.borrowed {
+			d.store.done(c.account)
+		}
 	}
 	d.copies = nil
 }
 
 func (c *messageCopy) tmp() string { return filepath.Join(c.dir, "tmp", c.name) }
 
-// final returns where a copy ends up. The size in the name spares readers a
-// look at the file.
+// final returns where a copy ends up.
 func (d *Delivery) final(c *messageCopy) string {
-	return filepath.Join(c.dir, "new", fmt.Sprintf("%s,S=%d", c.name, d.size))
+	name := d.finalName(c)
+	if d.flagged {
+		return filepath.Join(c.dir, "cur", fileName(name, d.flags))
+	}
+	return filepath.Join(c.dir, "new", name)
 }
+
+func (d *Delivery) finalName(c *messageCopy) string { return sizedName(c.name, d.size, d.wire.size) }
 
 // sync makes the file last, and closes it.
 func (c *messageCopy) sync() error {

@@ -74,7 +74,7 @@ func TestDelivery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if name := entries[0].Name(); !strings.HasSuffix(name, ",S=9") || strings.Contains(name, ":") {
+	if name := entries[0].Name(); !strings.HasSuffix(name, ",S=9,W=9") || strings.Contains(name, ":") {
 		t.Errorf("name %q", name)
 	}
 	if got := leftovers(t, s); len(got) != 0 {

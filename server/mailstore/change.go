@@ -1,0 +1,310 @@
+package mailstore
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Pair is a message that was copied or moved: its UID here, and there.
+type Pair struct{ From, To uint32 }
+
+// Transfer is what a copy or a move has done.
+type Transfer struct {
+	Validity uint32 // of the folder that the messages went to
+	Pairs    []Pair
+}
+
+// TakeNew moves the messages in the new folder to cur, and returns their UIDs:
+// they are recent for who took them, and for nobody else.
+func (m *Mailbox) TakeNew() ([]uint32, error) {
+	var taken []uint32
+	err := m.account.locked(func() error {
+		l, err := m.lookLocked()
+		if err != nil {
+			return err
+		}
+		for i := range l.Messages {
+			if msg := &l.Messages[i]; msg.New {
+				switch err := m.rename(msg, msg.Flags); {
+				case err == nil:
+					taken = append(taken, msg.UID)
+				case !errors.Is(err, fs.ErrNotExist):
+					return deliveryError("take new mail", err)
+				}
+			}
+		}
+		if len(taken) > 0 {
+			_, err = m.lookLocked()
+		}
+		return err
+	})
+	return taken, err
+}
+
+// ChangeFlags sets and clears flags of messages. Messages that are gone are
+// left out of what it returns.
+func (m *Mailbox) ChangeFlags(uids []uint32, set, clear Flags) (changed []uint32, err error) {
+	err = m.each(uids, func(msg *Message) error {
+		flags := msg.Flags&^clear | set
+		if flags == msg.Flags && !msg.New {
+			changed = append(changed, msg.UID)
+			return nil
+		}
+		if err := m.rename(msg, flags); err != nil {
+			return err
+		}
+		changed = append(changed, msg.UID)
+		return nil
+	})
+	return changed, err
+}
+
+// rename gives the file of a message its name in cur.
+func (m *Mailbox) rename(msg *Message, flags Flags) error {
+	from := filepath.Join(m.folder.dir, msg.path())
+	to := filepath.Join(m.folder.dir, "cur", fileName(msg.Name, flags))
+	if from == to {
+		return nil
+	}
+	return m.account.usage.change(0, 0, func() error { return m.account.store.disk.Rename(from, to) },
+		filepath.Dir(from), filepath.Dir(to))
+}
+
+// Remove removes messages for good. Those that are gone already are no error,
+// but left out of what it returns.
+func (m *Mailbox) Remove(uids []uint32) (removed []uint32, err error) {
+	err = m.each(uids, func(msg *Message) error {
+		path := filepath.Join(m.folder.dir, msg.path())
+		err := m.account.usage.change(-diskSize(path, msg.Name), -1, func() error { return m.account.store.disk.Remove(path) },
+			filepath.Dir(path))
+		if err == nil {
+			removed = append(removed, msg.UID)
+		}
+		return err
+	})
+	return removed, err
+}
+
+// each calls do, under the lock, with those of the messages that are there,
+// and then looks again.
+func (m *Mailbox) each(uids []uint32, do func(*Message) error) error {
+	return m.account.locked(func() error {
+		l, err := m.lookLocked()
+		if err != nil {
+			return err
+		}
+		for _, uid := range uids {
+			i, ok := l.Find(uid)
+			if !ok {
+				continue
+			}
+			if err = do(&l.Messages[i]); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+			if err != nil {
+				break
+			}
+		}
+		_, again := m.lookLocked()
+		return errors.Join(messageError(err), again)
+	})
+}
+
+// Move moves messages to another folder. Each is at every moment in exactly
+// one of them.
+func (m *Mailbox) Move(uids []uint32, folder string) (*Transfer, error) {
+	return m.transfer(uids, folder, func(msg *Message, to *folderEnd) (string, error) {
+		from := filepath.Join(m.folder.dir, msg.path())
+		target := filepath.Join(to.dir, "cur", fileName(msg.Name, msg.Flags))
+		return msg.Name, m.account.usage.change(0, 0, func() error { return m.account.store.disk.Rename(from, target) },
+			filepath.Dir(from), filepath.Dir(target))
+	})
+}
+
+// Copy copies messages to another folder, all or none. The text is on the disk
+// once: messages do not change.
+func (m *Mailbox) Copy(uids []uint32, folder string) (*Transfer, error) {
+	var made []string
+	a := m.account
+	t, err := m.transfer(uids, folder, func(msg *Message, to *folderEnd) (string, error) {
+		from := filepath.Join(m.folder.dir, msg.path())
+		size := diskSize(from, msg.Name)
+		if err := a.usage.reserve(a, size); err != nil {
+			return "", err
+		}
+		defer a.usage.release(size)
+		name := a.store.nameLike(msg, size)
+		target := filepath.Join(to.dir, "cur", fileName(name, msg.Flags))
+		err := a.usage.change(size, 1, func() error { return a.store.disk.Link(from, target) }, filepath.Dir(target))
+		if err == nil {
+			made = append(made, target)
+		}
+		return name, err
+	})
+	if err != nil {
+		for _, path := range made {
+			_ = a.store.disk.Remove(path) // More cannot be done.
+		}
+		a.usage.forget()
+	}
+	return t, err
+}
+
+// nameLike returns a new name with the time and the sizes of a message.
+func (s *Store) nameLike(msg *Message, size int64) string {
+	_, rest, _ := strings.Cut(s.uniqueName(), ".")
+	return sizedName(fmt.Sprintf("%d.%s", msg.Received().Unix(), rest), size, msg.Size)
+}
+
+// folderEnd is where messages go.
+type folderEnd struct{ dir string }
+
+// transfer calls do for each message, then finds out which UIDs they have got.
+func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *folderEnd) (string, error)) (*Transfer, error) {
+	to, err := m.account.store.OpenFolder(m.account.user, folder)
+	if err != nil {
+		return nil, err
+	}
+	defer to.Close()
+	names := make([]string, 0, len(uids))
+	from := make([]uint32, 0, len(uids))
+	t := &Transfer{}
+	err = m.account.locked(func() error {
+		l, err := m.lookLocked()
+		if err != nil {
+			return err
+		}
+		end := &folderEnd{dir: to.folder.dir}
+		for _, uid := range uids {
+			i, ok := l.Find(uid)
+			if !ok {
+				continue
+			}
+			name, err := do(&l.Messages[i], end)
+			if errors.Is(err, fs.ErrNotExist) && to.there() {
+				continue
+			}
+			if err != nil {
+				_, again := m.lookLocked()
+				return errors.Join(transferError(err), again)
+			}
+			names, from = append(names, name), append(from, uid)
+		}
+		if len(names) > 0 {
+			if err := m.account.syncBoth(to.folder.dir, m.folder.dir); err != nil {
+				return err
+			}
+		}
+		if t, err = to.pairs(from, names); err != nil {
+			return err
+		}
+		_, err = m.lookLocked()
+		return err
+	})
+	return t, err
+}
+
+// there tells whether the folder still exists.
+func (m *Mailbox) there() bool {
+	_, err := stampsOf(m.folder.dir)
+	return err == nil
+}
+
+func transferError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoFolder
+	}
+	return messageError(err)
+}
+
+// syncBoth makes names last, first there and then here: a message that was
+// moved must not be nowhere after a crash.
+func (a *account) syncBoth(to, from string) error {
+	for _, dir := range []string{filepath.Join(to, "cur"), filepath.Join(from, "cur"), filepath.Join(from, "new")} {
+		if err := a.store.disk.SyncDir(dir); err != nil {
+			return deliveryError("sync", err)
+		}
+	}
+	return nil
+}
+
+// pairs returns the UIDs that messages have got in this folder.
+func (m *Mailbox) pairs(from []uint32, names []string) (*Transfer, error) {
+	l, err := m.lookLocked()
+	if err != nil {
+		return nil, err
+	}
+	t := &Transfer{Validity: l.Validity}
+	for i, name := range names {
+		if e := m.folder.uids.byName[name]; e != nil {
+			t.Pairs = append(t.Pairs, Pair{From: from[i], To: e.uid})
+		}
+	}
+	return t, nil
+}
+
+// Append stores a message that came over the wire. A zero time is now.
+func (m *Mailbox) Append(flags Flags, received time.Time, r io.Reader) (validity, uid uint32, err error) {
+	d := &Delivery{store: m.account.store}
+	defer d.Abort()
+	d.flags, d.flagged = flags, true
+	c := &messageCopy{account: m.account, borrowed: true, dir: m.folder.dir, name: receivedName(m.account.store, received)}
+	if err := d.add(c); err != nil {
+		return 0, 0, err
+	}
+	text := &hostWriter{w: bufio.NewWriterSize(d, 32<<10)}
+	source := &failingReader{r: r}
+	_, err = io.Copy(text, source)
+	if source.err != nil {
+		return 0, 0, source.err // The client's, not ours.
+	}
+	if err = errors.Join(err, text.flush()); err != nil {
+		return 0, 0, err
+	}
+	name := d.finalName(c)
+	if err := d.Commit(); err != nil {
+		return 0, 0, err
+	}
+	err = m.account.locked(func() error {
+		l, err := m.lookLocked()
+		if err != nil {
+			return err
+		}
+		validity = l.Validity
+		if e := m.folder.uids.byName[name]; e != nil {
+			uid = e.uid
+		}
+		return nil
+	})
+	return validity, uid, err
+}
+
+// receivedName returns a unique name for a message of that time.
+func receivedName(s *Store, received time.Time) string {
+	name := s.uniqueName()
+	if received.IsZero() || received.Unix() < 0 || received.Unix() > maxSeconds {
+		return name
+	}
+	_, rest, _ := strings.Cut(name, ".")
+	return fmt.Sprintf("%d.%s", received.Unix(), rest)
+}
+
+// failingReader remembers an error, to tell it from those of writing.
+type failingReader struct {
+	r   io.Reader
+	err error // other than the end
+}
+
+func (f *failingReader) Read(b []byte) (int, error) {
+	n, err := f.r.Read(b)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
