@@ -13,6 +13,7 @@ func TestAcceptBacksOff(t *testing.T) {
 	simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
 		pass := func() { _ = p.dial("192.0.2.9").Close() } // Past the Accept that waits.
 		pass()
+		synctest.Wait() // Or the errors are there before the next Accept is.
 		for range 12 {
 			p.fail <- &net.OpError{Op: "accept", Err: syscall.EMFILE}
 		}

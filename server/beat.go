@@ -8,7 +8,7 @@ import (
 
 // beat does what is due now and then, until the server stops: it writes beat
 // events, so that time goes on in the log when nothing happens, and the lines
-// that were held back, and hurries what is parked.
+// that were held back, and hurries who has waited for long enough.
 func (s *Server) beat() {
 	second := time.NewTicker(foldEvery)
 	defer second.Stop()
@@ -24,7 +24,7 @@ func (s *Server) beat() {
 			return
 		case now := <-second.C:
 			s.refusals.flush(now, false)
-			s.hurryParked()
+			s.hurry()
 		case <-beats:
 			s.log.Write(s.beatEvent())
 		}
@@ -37,7 +37,7 @@ func (s *Server) beatEvent() *connlog.Event {
 		e.Services = append(e.Services, connlog.Service{
 			Service: svc.Name,
 			Pool:    svc.logPool(),
-			Threads: svc.pool.threads,
+			Threads: svc.pool.size(),
 			Busy:    int(svc.pool.busy.Load()),
 			Refused: svc.refused.total(),
 		})
@@ -57,8 +57,8 @@ func (s *Server) logStart() {
 			Service:           svc.Name,
 			Pool:              svc.logPool(),
 			Listen:            svc.listener.Addr().String(),
-			Threads:           svc.pool.threads,
-			SessionsPerSource: svc.limit.total,
+			Threads:           svc.pool.size(),
+			SessionsPerSource: svc.current().perSource.total,
 		})
 	}
 	s.log.Write(e)

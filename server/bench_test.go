@@ -24,7 +24,7 @@ func loopService(b testing.TB, threads int, proto *lines) *service {
 		b.Fatal(err)
 	}
 	svc := srv.services[0]
-	svc.door = newDoor(&net.TCPAddr{}, threads)
+	svc.door = newDoor(&net.TCPAddr{})
 	return svc
 }
 
@@ -44,7 +44,7 @@ func BenchmarkTurnAway(b *testing.B) {
 			if reason == connlog.RefuseBanned {
 				svc.server.banned.(*fixedList).addr = netip.MustParseAddr("127.0.0.1")
 			} else {
-				svc.pool.take(netip.MustParsePrefix("192.0.2.1/32"), sourceLimits{})
+				svc.pool.take(originOf(netip.MustParseAddr("192.0.2.1")), sourceLimits{})
 			}
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -117,7 +117,11 @@ func BenchmarkAdmit(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		svc.admit(raw)
-		_ = (<-svc.door.in).Close()
+		c, err := svc.door.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = c.Close() // It is nowhere.
 	}
 }
 
@@ -151,7 +155,9 @@ func BenchmarkRecheck(b *testing.B) {
 						ip = net.IPv4(192, 0, 2, 1)
 					}
 					svc.admit(nowhere{addr: &net.TCPAddr{IP: ip, Port: 1}})
-					<-svc.door.in
+					if _, err := svc.door.Accept(); err != nil {
+						b.Fatal(err)
+					}
 				}
 				list.addr = netip.MustParseAddr("192.0.2.1")
 				b.StartTimer()

@@ -33,11 +33,12 @@ type Conn struct {
 	service *service
 	id      uint64
 	peer    netip.AddrPort
-	source  netip.Prefix
+	from    origin
 	opened  time.Time
 
 	bytesIn, bytesOut atomic.Int64
 	handled           sync.Once // the protocol is done with it
+	records           *records  // what reads must stop at; only its reader's
 
 	index int // in pool.open, -1 if not there; guarded by pool.mu
 
@@ -47,18 +48,21 @@ type Conn struct {
 	fails  int
 	ended  bool
 	parked bool
-	cause  connlog.End // of the last read or write, empty if it went well
-	clock  stageClock
-	limit  deadlines
+	// preparing is true until it is handed to the protocol.
+	preparing bool
+	gone      chan struct{} // closed when it ends, if somebody waits for that
+	cause     connlog.End   // of the last read or write, empty if it went well
+	clock     stageClock
+	limit     deadlines
 }
 
-func newConn(raw net.Conn, s *service, peer netip.AddrPort, source netip.Prefix, now time.Time) *Conn {
+func newConn(raw net.Conn, s *service, peer netip.AddrPort, from origin, now time.Time) *Conn {
 	return &Conn{
 		raw:     raw,
 		service: s,
 		id:      s.server.lastConn.Add(1),
 		peer:    peer,
-		source:  source,
+		from:    from,
 		opened:  now,
 		index:   -1,
 		clock:   stageClock{since: now},
@@ -80,7 +84,13 @@ func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
 // Read reads from the client, within the limits of the service.
 func (c *Conn) Read(b []byte) (int, error) {
 	c.armRead(time.Now())
+	if c.records != nil {
+		b = c.records.limit(b)
+	}
 	n, err := c.raw.Read(b)
+	if c.records != nil {
+		c.records.took(b[:n])
+	}
 	c.bytesIn.Add(int64(n))
 	c.note(err)
 	return n, err
@@ -100,8 +110,8 @@ func (c *Conn) Write(b []byte) (int, error) {
 // CloseWrite tells the client that nothing more follows. It does nothing
 // where the transport cannot.
 func (c *Conn) CloseWrite() error {
-	if w, ok := c.raw.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
+	if err := closeWrite(c.raw); !errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	return nil
 }
@@ -115,7 +125,7 @@ func (c *Conn) Proven(by connlog.By, user string) {
 		return
 	}
 	c.proven = true
-	c.service.pool.prove(c.source)
+	c.service.pool.prove(c.from)
 	e := c.eventLocked(connlog.Proven)
 	e.By = by
 	e.User = clip(user)
@@ -173,6 +183,9 @@ func (c *Conn) finish(end connlog.End) bool {
 	e.Fails = c.fails
 	c.service.server.log.Write(e)
 	c.service.pool.give(c, c.proven)
+	if c.gone != nil {
+		close(c.gone)
+	}
 	return true
 }
 
@@ -180,10 +193,8 @@ func (c *Conn) finish(end connlog.End) bool {
 // client is dropped, and the kernel keeps nothing. The protocol, which still
 // has the Conn, finds out at its next read or write.
 func (c *Conn) abort() {
-	if l, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
-		_ = l.SetLinger(0) // Only an optimization.
-	}
-	_ = c.raw.Close() // The peer may have been faster.
+	_ = setLinger(c.raw, 0) // Only an optimization.
+	_ = c.raw.Close()       // The peer may have been faster.
 }
 
 // open writes the open event.
@@ -193,7 +204,7 @@ func (c *Conn) open(busy int) {
 	e := c.eventLocked(connlog.Open)
 	e.ClientPort = c.peer.Port()
 	e.Busy = busy
-	e.Threads = c.service.pool.threads
+	e.Threads = c.service.pool.size()
 	c.service.server.log.Write(e)
 }
 

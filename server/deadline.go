@@ -10,10 +10,14 @@ import (
 // that it has.
 const lastWords = time.Second
 
-// deadlines are what a protocol asked for, and the start of its last read.
+// deadlines are what a protocol asked for, and what came of it.
 type deadlines struct {
 	read, write time.Time
 	readSince   time.Time // start of the last read
+	armed       time.Time // what the line's reads have now
+	// lastWords is until when one that is past its end may be written to; zero
+	// if that was never tried.
+	lastWords time.Time
 }
 
 // wokenUp tells whether a timeout was no timeout: a protocol that sets a
@@ -37,7 +41,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limit.read = t
-	return c.raw.SetReadDeadline(c.readDeadlineLocked())
+	return c.armReadLocked()
 }
 
 // SetWriteDeadline asks for a deadline of writes. The limits of the service
@@ -49,15 +53,30 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.raw.SetWriteDeadline(c.writeDeadlineLocked(time.Now()))
 }
 
+// armRead begins a read.
 func (c *Conn) armRead(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limit.readSince = now
-	c.armReadLocked()
+	_ = c.armReadLocked() // A closed one fails at the read.
 }
 
-func (c *Conn) armReadLocked() {
-	_ = c.raw.SetReadDeadline(c.readDeadlineLocked()) // A closed one fails at the read.
+// rearm makes a read that waits already keep to the limits as they are now.
+func (c *Conn) rearm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		_ = c.armReadLocked() // A closed one is awake.
+	}
+}
+
+func (c *Conn) armReadLocked() error {
+	d := c.readDeadlineLocked()
+	if d.Equal(c.limit.armed) {
+		return nil
+	}
+	c.limit.armed = d
+	return c.raw.SetReadDeadline(d)
 }
 
 func (c *Conn) armWrite(now time.Time) {
@@ -73,27 +92,58 @@ func (c *Conn) readDeadlineLocked() time.Time {
 	if !c.clock.clientsTurn() {
 		return d
 	}
-	limit := c.service.Limits
+	limit, pool := &c.service.current().limits, c.service.pool
+	idle := limit.ProvenIdle
 	if !c.proven {
+		idle = limit.patience(int(pool.busy.Load()), pool.size())
 		d = earlier(d, c.opened, limit.Unproven)
 	}
-	if c.parked && c.service.pool.crowded() {
+	if c.parked && pool.crowded() {
 		d = earlier(d, c.clock.since, parkedTime)
+	}
+	d = earliest(d, c.endLocked(limit))
+	if c.clock.stage == connlog.StageIdle {
+		return earlier(d, c.clock.since, idle)
 	}
 	d = earlier(d, c.clock.since, limit.Stage)
 	turn := c.clock.since
 	if c.limit.readSince.After(turn) {
 		turn = c.limit.readSince
 	}
-	return earlier(d, turn, limit.Idle)
+	return earlier(d, turn, idle)
 }
 
+// writeDeadlineLocked does not let a slow taker outlive its end. One that is
+// past it, because we took so long, has a moment for our answer.
 func (c *Conn) writeDeadlineLocked(now time.Time) time.Time {
-	limit := c.service.Limits.Write
+	limit := &c.service.current().limits
+	room := limit.Write
 	if c.cause == connlog.EndTimeout {
-		limit = lastWords
+		room = lastWords
 	}
-	return earlier(c.limit.write, now, limit)
+	d := earlier(c.limit.write, now, room)
+	end := c.endLocked(limit)
+	if end.IsZero() || end.After(now) {
+		return earliest(d, end)
+	}
+	if c.limit.lastWords.IsZero() {
+		c.limit.lastWords = now.Add(lastWords)
+	}
+	return earliest(d, c.limit.lastWords)
+}
+
+// endLocked returns when the connection has lasted, or been in its stage, for
+// as long as it may; zero is never.
+func (c *Conn) endLocked(limit *Limits) time.Time {
+	return earlier(c.clock.end(&limit.Total), c.opened, limit.Session)
+}
+
+// earliest returns the earlier of two times, of which zero is never.
+func earliest(t, u time.Time) time.Time {
+	if t.IsZero() || !u.IsZero() && u.Before(t) {
+		return u
+	}
+	return t
 }
 
 // earlier returns the earlier of t and start+limit. A zero t is never, and so
@@ -102,8 +152,5 @@ func earlier(t, start time.Time, limit time.Duration) time.Time {
 	if limit == 0 {
 		return t
 	}
-	if d := start.Add(limit); t.IsZero() || d.Before(t) {
-		return d
-	}
-	return t
+	return earliest(t, start.Add(limit))
 }

@@ -42,13 +42,13 @@ func TestLimits(t *testing.T) {
 		"a byte now and then":   {limits, func(c net.Conn) { drip(c, "x", 7*time.Second) }, 30 * time.Second},
 		"a line now and then":   {limits, func(c net.Conn) { drip(c, "\n", 7*time.Second) }, 60 * time.Second},
 		"proven, then silent":   {limits, func(c net.Conn) { _, _ = c.Write([]byte("login\n")) }, 20 * time.Second},
-		"proven, then dripping": {limits, func(c net.Conn) { _, _ = c.Write([]byte("login\n")); drip(c, "x", 19*time.Second) }, 30 * time.Second},
+		"proven, then dripping": {limits, func(c net.Conn) { _, _ = c.Write([]byte("login\n")); drip(c, "x", 19*time.Second) }, 20 * time.Second},
 		"only its life limited": {Limits{Unproven: time.Hour, Idle: -1, Stage: -1}, func(net.Conn) {}, time.Hour},
 		"defaults":              {Limits{}, func(net.Conn) {}, 5 * time.Minute},
 		"no limits":             {off, func(c net.Conn) { time.Sleep(24 * time.Hour); _ = c.Close() }, 24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := testService(1)
+			s := testService(10) // Far from full.
 			s.Limits = c.limits
 			simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
 				conn := p.dial("192.0.2.1")
@@ -114,7 +114,7 @@ func TestLimitOfWrites(t *testing.T) {
 // waits already, and an interruption of its own is no timeout.
 func TestDeadlinesOfTheProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testService(1)
+		s := testService(10)
 		p := newPipes()
 		s.Listener = p
 		r, err := New(Options{Services: []Service{s}})
@@ -123,9 +123,10 @@ func TestDeadlinesOfTheProtocol(t *testing.T) {
 		}
 		svc := r.services[0]
 		ours, theirs := net.Pipe()
-		svc.pool.take(connlog.AddressLevel.Source(netip.MustParseAddr("192.0.2.1")), sourceLimits{})
+		from := originOf(netip.MustParseAddr("192.0.2.1"))
+		svc.pool.take(from, sourceLimits{})
 		r.handlers.Add(1)
-		c := newConn(ours, svc, netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParsePrefix("192.0.2.1/32"), time.Now())
+		c := newConn(ours, svc, netip.MustParseAddrPort("192.0.2.1:1"), from, time.Now())
 		read := func() time.Duration {
 			start := time.Now()
 			if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net"
-	"sync"
 )
 
 // Listen opens the listeners of all services, or of none: the error, a
@@ -55,67 +54,3 @@ func (s *Server) Addr(service string) net.Addr {
 	}
 	return nil
 }
-
-// door is the listener that a protocol sees: it hands out what was admitted.
-type door struct {
-	addr   net.Addr
-	in     chan *Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-// newDoor returns a door with room for as many connections as there are
-// threads, so that admission does not wait for the protocol.
-func newDoor(addr net.Addr, threads int) *door {
-	return &door{addr: addr, in: make(chan *Conn, threads), closed: make(chan struct{})}
-}
-
-// pass hands c to the protocol. It returns false if the door is shut.
-func (d *door) pass(c *Conn) bool {
-	select {
-	case <-d.closed:
-		return false
-	default:
-	}
-	select {
-	case d.in <- c:
-		return true
-	case <-d.closed:
-		return false
-	}
-}
-
-// shut ends Accept.
-func (d *door) shut() { d.once.Do(func() { close(d.closed) }) }
-
-// empty closes what nobody has taken. It is called when nothing is passed any
-// more.
-func (d *door) empty() {
-	for {
-		select {
-		case c := <-d.in:
-			_ = c.Close() // It has not even begun.
-		default:
-			return
-		}
-	}
-}
-
-// Accept waits for the next admitted connection.
-func (d *door) Accept() (net.Conn, error) {
-	select {
-	case c := <-d.in:
-		return c, nil
-	case <-d.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (d *door) Close() error {
-	d.shut()
-	return nil
-}
-
-// Addr implements net.Listener.
-func (d *door) Addr() net.Addr { return d.addr }

@@ -72,15 +72,17 @@ type Service struct {
 	SessionsPerNet int
 
 	// TLS makes every connection begin with a handshake, on its thread, in the
-	// stage tls. nil: it begins with the protocol, which may know STARTTLS.
+	// stage tls; the protocol is handed a *tls.Conn then. nil: it begins with
+	// the protocol, which may know STARTTLS.
 	TLS *tls.Config
 	// ProxyFrom are peers that tell with the PROXY protocol (version 1 or 2)
-	// who their client is, and must. From all others it is an error of the
-	// protocol, and their address is their own.
+	// who their client is, and must: one that does not is hung up on, and has
+	// failed at a command under its own address. From all others it is an
+	// error of the service's protocol, and their address is their own.
 	ProxyFrom []netip.Prefix
 	// GreetDelay is how long the client is made to wait for the greeting of a
 	// protocol that speaks first. One that talks before it has failed at a
-	// command. 0: not at all.
+	// command, and is served on. 0: not at all.
 	GreetDelay time.Duration
 
 	Limits   Limits
@@ -94,39 +96,6 @@ type Words struct {
 	Busy, Sessions, Banned string
 	// BanSilently closes a connection from a banned source without a word.
 	BanSilently bool
-}
-
-// Limits are the times that a connection may take. 0 is the default, and a
-// negative value is no limit.
-type Limits struct {
-	// Unproven is the whole life of a connection that proves nothing. It
-	// ends such a connection when it is next waited for. Default 5 minutes.
-	Unproven time.Duration
-	// Idle is the longest silence of an unproven client when it is its turn.
-	// Default 5 minutes (RFC 5321, 4.5.3.2.7).
-	Idle time.Duration
-	// ProvenIdle is the same for a proven client. The default is Idle; IMAP
-	// wants half an hour (RFC 9051, 5.4).
-	ProvenIdle time.Duration
-	// StressedIdle is what Idle shrinks to while the pool fills up from
-	// StressFrom to all of its threads. The default is a tenth of Idle.
-	StressedIdle time.Duration
-	// StressFrom is the part of the pool's threads from which on the server
-	// loses patience. Default 0.8.
-	StressFrom float64
-	// Session is the whole life of a connection. By default there is no limit.
-	Session time.Duration
-	// Total is the time that one connection may spend in each stage, all
-	// visits together. By default there is no limit but 10 seconds of tls and
-	// 2 minutes of login.
-	Total [connlog.NumStages]time.Duration
-	// Stage is the longest time one step may take that the client has to
-	// finish, such as one command or one message, however steadily its bytes
-	// drip in. Default 10 minutes.
-	Stage time.Duration
-	// Write is the longest time that the client may take to make room for one
-	// write. Default 30 seconds.
-	Write time.Duration
 }
 
 // Options are the settings of a server.
@@ -186,16 +155,6 @@ const (
 	defaultThreads     = 100
 	minUnprovenDefault = 4 // a browser opens several connections at once
 )
-
-// withDefaults fills in what was not set, and turns "off" into zero.
-func (l Limits) withDefaults() Limits {
-	return Limits{
-		Unproven: setting(l.Unproven, 5*time.Minute),
-		Idle:     setting(l.Idle, 5*time.Minute),
-		Stage:    setting(l.Stage, 10*time.Minute),
-		Write:    setting(l.Write, 30*time.Second),
-	}
-}
 
 func (o Options) withDefaults() Options {
 	o.Beat = setting(o.Beat, 5*time.Second)

@@ -19,25 +19,37 @@ func (c *Conn) Crowded() bool { return c.service.pool.crowded() }
 // not. The next Enter ends that.
 func (c *Conn) Park() { c.enter(connlog.StageIdle, true) }
 
-// hurryParked makes a read that waits already keep to the limit of a crowded
-// pool.
-func (c *Conn) hurryParked() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.parked && !c.ended {
-		c.armReadLocked()
+// hurry makes reads that wait already keep to what their pool has become since
+// they began: crowded for those that are parked, full for those that are
+// unproven, or neither any more. It is called once a second, so that the
+// accept loop need not do it.
+func (s *Server) hurry() {
+	for _, p := range s.pools {
+		before := p.pressed
+		p.pressed = s.pressed(p)
+		if before || p.pressed {
+			p.rearm()
+		}
 	}
 }
 
-// hurryParked looks for what was parked before its pool became crowded. It is
-// called once a second, so that the accept loop need not do it.
-func (s *Server) hurryParked() {
-	for _, p := range s.pools {
-		if !p.crowded() {
-			continue
+// pressed tells whether some of a pool's connections are to be hurried.
+func (s *Server) pressed(p *pool) bool {
+	if p.crowded() {
+		return true
+	}
+	busy, threads := int(p.busy.Load()), p.size()
+	for _, svc := range s.services {
+		if svc.pool == p && svc.current().limits.stress(busy, threads) > 0 {
+			return true
 		}
-		for _, c := range p.collect(nil) {
-			c.hurryParked()
-		}
+	}
+	return false
+}
+
+// rearm makes all reads that wait keep to the limits as they are now.
+func (p *pool) rearm() {
+	for _, c := range p.collect(nil) {
+		c.rearm()
 	}
 }

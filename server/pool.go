@@ -11,12 +11,14 @@ import (
 // pool is a number of threads and who holds them. Services may share one.
 type pool struct {
 	name    string
-	threads int
+	threads atomic.Int64 // busy may be more for a while when they become fewer
 	busy    atomic.Int64 // changed under mu, read without
+	pressed bool         // at the last look of hurry, which alone uses it
 
 	mu       sync.Mutex
 	unproven int
 	sources  map[netip.Prefix]tally // only sources that hold threads
+	nets     map[netip.Prefix]int   // threads held by whole nets, likewise
 	open     []*Conn                // what a ban may end; a Conn knows its index
 }
 
@@ -24,61 +26,80 @@ type pool struct {
 type tally struct{ total, unproven int }
 
 // sourceLimits are what one source may hold, 0 for any number.
-type sourceLimits struct{ total, unproven int }
+type sourceLimits struct{ total, unproven, net int }
 
-func newPool(name string, threads int) *pool {
-	return &pool{name: name, threads: threads, sources: make(map[netip.Prefix]tally)}
+// origin is where a connection comes from, at both levels of a source.
+type origin struct{ source, net netip.Prefix }
+
+func originOf(addr netip.Addr) origin {
+	return origin{source: connlog.AddressLevel.Source(addr), net: connlog.NetLevel.Source(addr)}
 }
 
-// crowded tells whether at least a half of the threads are held.
-func (p *pool) crowded() bool { return 2*int(p.busy.Load()) >= p.threads }
+func newPool(name string, threads int) *pool {
+	p := &pool{name: name, sources: make(map[netip.Prefix]tally), nets: make(map[netip.Prefix]int)}
+	p.threads.Store(int64(threads))
+	return p
+}
 
-// take takes a thread for source. It returns why it did not, or "", and the
-// number of threads that are held now.
-func (p *pool) take(source netip.Prefix, limit sourceLimits) (busy int, refused connlog.Reason) {
+// size is the number of threads.
+func (p *pool) size() int { return int(p.threads.Load()) }
+
+// crowded tells whether at least a half of the threads are held.
+func (p *pool) crowded() bool { return 2*p.busy.Load() >= p.threads.Load() }
+
+// take takes a thread. It returns why it did not, or "", and the number of
+// threads that are held now.
+func (p *pool) take(from origin, limit sourceLimits) (busy int, refused connlog.Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	busy = int(p.busy.Load())
-	t := p.sources[source]
+	t, inNet := p.sources[from.source], p.nets[from.net]
 	switch {
 	case limit.unproven > 0 && t.unproven >= limit.unproven && p.crowded(),
-		limit.total > 0 && t.total >= limit.total:
+		limit.total > 0 && t.total >= limit.total,
+		limit.net > 0 && inNet >= limit.net:
 		return busy, connlog.RefuseSessions
-	case busy >= p.threads:
+	case busy >= p.size():
 		return busy, connlog.RefuseBusy
 	}
 	t.total++
 	t.unproven++
 	p.unproven++
-	p.sources[source] = t
+	p.sources[from.source] = t
+	p.nets[from.net] = inNet + 1
 	p.busy.Store(int64(busy + 1))
 	return busy + 1, ""
 }
 
-// prove notes that one of the source's connections is proven.
-func (p *pool) prove(source netip.Prefix) {
+// prove notes that one of a source's connections is proven.
+func (p *pool) prove(from origin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.sources[source]
+	t := p.sources[from.source]
 	t.unproven--
 	p.unproven--
-	p.sources[source] = t
+	p.sources[from.source] = t
 }
 
 // give gives the thread of c back.
 func (p *pool) give(c *Conn, proven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.sources[c.source]
+	t := p.sources[c.from.source]
 	t.total--
 	if !proven {
 		t.unproven--
 		p.unproven--
 	}
 	if t.total == 0 {
-		delete(p.sources, c.source)
+		delete(p.sources, c.from.source)
 	} else {
-		p.sources[c.source] = t
+		p.sources[c.from.source] = t
+	}
+	if n := p.nets[c.from.net]; n > 1 {
+		p.nets[c.from.net] = n - 1
+	} else {
+		delete(p.nets, c.from.net)
 	}
 	p.busy.Add(-1)
 	p.unregisterLocked(c)

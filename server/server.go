@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,10 @@ type Server struct {
 	refusals *refusals
 	lastConn atomic.Uint64
 
-	tasks    sync.WaitGroup // accept loops, protocols, beat
+	lobby      lobby
+	complaints complaints
+
+	tasks    sync.WaitGroup // accept loops, protocols, beat, what prepares connections
 	handlers sync.WaitGroup // one for each Conn until its protocol closes it
 
 	recheck struct {
@@ -62,24 +66,23 @@ const (
 	stopped
 )
 
-// service is a Service with what belongs to it while it is served.
+// service is a Service with what belongs to it while it is served. Of the
+// fields that settings has, too, those of settings count.
 type service struct {
 	Service
 	server   *Server
 	pool     *pool
-	limit    sourceLimits
+	settings atomic.Pointer[settings]
 	listener net.Listener // set by Listen
 	door     *door
-	words    map[connlog.Reason][]byte
 	accepted atomic.Uint64
 	refused  refusedCounts
+
+	introducing atomic.Int64 // connections whose proxy is listened to
 }
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	if len(o.Services) == 0 {
-		return nil, ErrNoService
-	}
 	o = o.withDefaults()
 	s := &Server{
 		options: o,
@@ -95,77 +98,6 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// addServices checks the services and gives each its pool.
-func (s *Server) addServices() error {
-	sizes, err := poolSizes(s.options.Services)
-	if err != nil {
-		return err
-	}
-	pools := make(map[string]*pool)
-	names := make(map[string]bool)
-	for _, o := range s.options.Services {
-		switch {
-		case o.Name == "":
-			return &ServiceError{Service: o.Name, Problem: "it has no name"}
-		case names[o.Name]:
-			return &ServiceError{Service: o.Name, Problem: "the name is used twice"}
-		case o.Protocol == nil:
-			return &ServiceError{Service: o.Name, Problem: "it has no protocol"}
-		}
-		names[o.Name] = true
-		o.Pool = poolName(o)
-		o.Threads = sizes[o.Pool]
-		o.Limits = o.Limits.withDefaults()
-		p := pools[o.Pool]
-		if p == nil {
-			p = newPool(o.Pool, o.Threads)
-			pools[o.Pool] = p
-			s.pools = append(s.pools, p)
-		}
-		s.services = append(s.services, &service{
-			Service: o,
-			server:  s,
-			pool:    p,
-			limit: sourceLimits{
-				total:    max(o.SessionsPerSource, 0),
-				unproven: setting(o.UnprovenPerSource, max(minUnprovenDefault, o.Threads/10)),
-			},
-			words: refusalWords(o.Protocol),
-		})
-	}
-	return nil
-}
-
-func poolName(o Service) string {
-	if o.Pool != "" {
-		return o.Pool
-	}
-	return o.Name
-}
-
-// poolSizes finds the size of each pool: services that share one must not
-// contradict each other.
-func poolSizes(services []Service) (map[string]int, error) {
-	sizes := make(map[string]int)
-	for _, o := range services {
-		name := poolName(o)
-		switch size := sizes[name]; {
-		case o.Threads < 0:
-			return nil, &ServiceError{o.Name, "its number of threads is negative"}
-		case o.Threads != 0 && size != 0 && o.Threads != size:
-			return nil, &ServiceError{o.Name, fmt.Sprintf("pool %q has %d threads, not %d", name, size, o.Threads)}
-		default:
-			sizes[name] = max(size, o.Threads)
-		}
-	}
-	for name, size := range sizes {
-		if size == 0 {
-			sizes[name] = defaultThreads
-		}
-	}
-	return sizes, nil
 }
 
 // Serve listens, if Listen was not called before, and serves until ctx ends;
@@ -212,12 +144,9 @@ func (s *Server) start() error {
 	s.started = time.Now()
 	s.logStart()
 	for _, svc := range s.services {
-		svc.door = newDoor(svc.listener.Addr(), svc.pool.threads)
+		svc.door = newDoor(svc.listener.Addr())
 		s.tasks.Go(func() { s.report(svc, svc.Protocol.Serve(svc.door)) })
-		s.tasks.Go(func() {
-			s.report(svc, svc.acceptLoop())
-			svc.door.empty()
-		})
+		s.tasks.Go(func() { s.report(svc, svc.acceptLoop()) })
 	}
 	s.tasks.Go(s.beat)
 	return nil
@@ -280,12 +209,16 @@ func (s *Server) shutdown(ctx context.Context, reason connlog.Reason) error {
 func (s *Server) stopServing(ctx context.Context) error {
 	errs := make([]error, len(s.services))
 	var protocols sync.WaitGroup
+	s.lobby.close()
+	for _, svc := range s.services {
+		_ = svc.door.Close() // It cannot fail.
+	}
+	s.cut((*Conn).isPreparing) // What has not begun need not end in order.
 	for i, svc := range s.services {
-		svc.door.shut()
 		protocols.Go(func() { errs[i] = svc.Protocol.Shutdown(ctx) })
 	}
 	protocols.Wait()
-	if s.cut() == 0 {
+	if s.cut(func(*Conn) bool { return true }) == 0 {
 		errs = nil // What was left has ended by itself in the meantime.
 	}
 	ended := make(chan struct{})
@@ -303,12 +236,13 @@ func (s *Server) stopServing(ctx context.Context) error {
 	}
 }
 
-// cut ends all open connections and returns how many there were.
-func (s *Server) cut() int {
+// cut ends the open connections that match, and returns how many there were.
+func (s *Server) cut(match func(*Conn) bool) int {
 	var open []*Conn
 	for _, p := range s.pools {
 		open = p.collect(open)
 	}
+	open = slices.DeleteFunc(open, func(c *Conn) bool { return !match(c) })
 	return end(open, connlog.EndShutdown)
 }
 

@@ -103,7 +103,7 @@ func TestDefaultUnprovenLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := srv.services[0].limit.unproven; got != c.want {
+		if got := srv.services[0].current().perSource.unproven; got != c.want {
 			t.Errorf("%d threads: limit %d, want %d", c.threads, got, c.want)
 		}
 	}

@@ -25,19 +25,42 @@ func (k *stageClock) stop(now time.Time) {
 	k.since = now
 }
 
+// ourStages are those in which the client waits for us.
+func ourStages() [4]connlog.Stage {
+	return [...]connlog.Stage{connlog.StageScanWait, connlog.StageScan, connlog.StageDeliver, connlog.StageUpstream}
+}
+
 // clientsTurn tells whether the client is the one that is waited for.
 func (k *stageClock) clientsTurn() bool {
-	switch k.stage {
-	case connlog.StageScanWait, connlog.StageScan, connlog.StageDeliver, connlog.StageUpstream:
-		return false
+	for _, ours := range ourStages() {
+		if k.stage == ours {
+			return false
+		}
 	}
 	return true
+}
+
+// end returns when the stage that goes on has used up what all its visits
+// together may take, or zero if that is never. If one of ours has done so
+// before, it is the beginning of the stage that goes on.
+func (k *stageClock) end(total *[connlog.NumStages]time.Duration) time.Time {
+	for _, ours := range ourStages() {
+		if ours != k.stage && total[ours] > 0 && k.spent[ours] >= total[ours] {
+			return k.since
+		}
+	}
+	if int(k.stage) >= len(total) || total[k.stage] == 0 {
+		return time.Time{}
+	}
+	return k.since.Add(total[k.stage] - k.spent[k.stage])
 }
 
 // Enter moves the connection into a stage. Each call starts the time of
 // [Limits].Stage anew, so a protocol calls it when a step is done, not when
 // another byte has come. In the stages in which the client waits for us
-// (scan_wait, scan, deliver, upstream) its own limits rest.
+// (scan_wait, scan, deliver, upstream) its own limits rest. The stage idle is
+// for the time between two steps: a protocol leaves it when the first byte of
+// the next one has come.
 func (c *Conn) Enter(stage connlog.Stage) { c.enter(stage, false) }
 
 func (c *Conn) enter(stage connlog.Stage, parked bool) {
@@ -49,7 +72,7 @@ func (c *Conn) enter(stage connlog.Stage, parked bool) {
 	}
 	c.clock.enter(stage, now)
 	c.parked = parked
-	c.armReadLocked() // A read may be waiting already.
+	_ = c.armReadLocked() // A read may be waiting already; a closed one is awake.
 }
 
 // Stage returns the stage that the connection is in.

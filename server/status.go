@@ -36,7 +36,7 @@ func (s *Server) Status() Status {
 		one := ServiceStatus{
 			Name:     svc.Name,
 			Pool:     svc.Pool,
-			Threads:  svc.pool.threads,
+			Threads:  svc.pool.size(),
 			Busy:     busy,
 			Unproven: unproven,
 			Accepted: svc.accepted.Load(),
