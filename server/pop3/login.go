@@ -156,8 +156,7 @@ func (s *session) enter(user string) error {
 		s.protocol.options.Logger.Error("mailbox not opened", "conn", s.link.ID(), "user", user, "error", err)
 		return errMailbox
 	}
-	s.drop, s.list = drop, drop.Messages()
-	s.marked = make([]bool, len(s.list))
+	s.drop, s.marked = drop, make([]bool, drop.Len())
 	n, size := s.total()
 	s.printf("+OK %d messages (%d octets)", n, size)
 	return nil

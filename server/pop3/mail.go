@@ -62,10 +62,10 @@ var (
 
 // total returns how many messages are not marked as deleted, and their size.
 func (s *session) total() (n int, size int64) {
-	for i := range s.list {
-		if !s.marked[i] {
+	for i, marked := range s.marked {
+		if !marked {
 			n++
-			size += s.list[i].Size
+			size += s.drop.Size(i)
 		}
 	}
 	return n, size
@@ -78,7 +78,7 @@ func (s *session) message(argument string) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case n < 1 || n > len(s.list) || s.marked[n-1]:
+	case n < 1 || n > len(s.marked) || s.marked[n-1]:
 		return 0, errMessage
 	}
 	return n - 1, nil
@@ -103,28 +103,28 @@ func (s *session) stat([]string) error {
 }
 
 func (s *session) scan(arguments []string) error {
-	return s.each(arguments, func(m *Message) string { return strconv.FormatInt(m.Size, 10) })
+	return s.each(arguments, func(i int) string { return strconv.FormatInt(s.drop.Size(i), 10) })
 }
 
 func (s *session) uidl(arguments []string) error {
-	return s.each(arguments, func(m *Message) string { return m.ID })
+	return s.each(arguments, s.drop.ID)
 }
 
 // each says something about the message that is asked for, or about all.
-func (s *session) each(arguments []string, of func(*Message) string) error {
+func (s *session) each(arguments []string, of func(i int) string) error {
 	if len(arguments) == 1 {
 		i, err := s.message(arguments[0])
 		if err != nil {
 			return err
 		}
-		s.printf("+OK %d %s", i+1, of(&s.list[i]))
+		s.printf("+OK %d %s", i+1, of(i))
 		return nil
 	}
 	n, size := s.total()
 	s.printf("+OK %d messages (%d octets)", n, size)
-	for i := range s.list {
-		if !s.marked[i] {
-			s.printf("%d %s", i+1, of(&s.list[i]))
+	for i, marked := range s.marked {
+		if !marked {
+			s.printf("%d %s", i+1, of(i))
 		}
 	}
 	s.printf(".")
@@ -163,7 +163,7 @@ func (s *session) send(argument string, lines int) error {
 	}
 	defer func() { _ = r.Close() }() // It was only read.
 	if lines == everything {
-		s.printf("+OK %d octets", s.list[i].Size)
+		s.printf("+OK %d octets", s.drop.Size(i))
 	} else {
 		s.printf("+OK Top of message follows")
 	}

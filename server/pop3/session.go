@@ -61,7 +61,6 @@ type session struct {
 
 	name   string // what USER said
 	drop   Maildrop
-	list   []Message
 	marked []bool // for deletion
 
 	failures int
@@ -114,13 +113,10 @@ func (s *session) survive() {
 
 // leave gives the mailbox back.
 func (s *session) leave() {
-	if s.drop == nil {
-		return
+	if s.drop != nil {
+		s.drop.Close()
+		s.drop = nil
 	}
-	if err := s.drop.Close(); err != nil {
-		s.protocol.options.Logger.Error("mailbox not closed", "conn", s.link.ID(), "error", err)
-	}
-	s.drop = nil
 }
 
 // do does one command.
