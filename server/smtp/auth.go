@@ -25,10 +25,11 @@ func (s *session) AuthMechanisms() []string {
 	return []string{sasl.Plain, sasl.Login}
 }
 
-// mayAuth tells whether a password may be taken: only from this host itself,
-// because it comes in the clear.
+// mayAuth tells whether a password may be taken: under TLS, or from this host
+// itself, because it comes in the clear.
 func (s *session) mayAuth() bool {
-	return s.protocol.options.AllowPlainAuth || s.link.Peer().Addr().IsLoopback()
+	o := &s.protocol.options
+	return o.Users != nil && (s.link.secure() || o.AllowPlainAuth || s.link.Peer().Addr().IsLoopback())
 }
 
 // Auth begins a login.
@@ -56,7 +57,7 @@ func (s *session) login(user, password string) error {
 	name, err := s.protocol.options.Users.Authenticate(s.protocol.ctx, name, password)
 	switch {
 	case err == nil:
-		s.user.Store(&name)
+		s.user = name
 		s.link.Proven(connlog.ByLogin, name)
 		return nil
 	case errors.Is(err, mailstore.ErrLogin):

@@ -89,7 +89,10 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 	if o.Store == nil {
 		o.Store = Maildirs{s.mail}
 	}
-	o.Hostname, o.Domains = "mx.example.org", []string{"Example.org"}
+	o.Hostname = "mx.example.org"
+	if len(o.Domains) == 0 {
+		o.Domains = []string{"Example.org"}
+	}
 	if s.proto, err = New(o); err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,12 @@
 package smtp
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"overstay/connlog"
@@ -18,25 +19,43 @@ const (
 	replyData      = 354
 )
 
-// link stands between an admitted connection and the library, and infers from
-// what passes where the conversation is.
+// maxHeldBytes is how much of our replies waits until the client has to be
+// waited for.
+const maxHeldBytes = 8 << 10
+
+// link stands between an admitted connection and the library. It takes the
+// client's text apart: the library gets one command line at a time, and the
+// text of a message up to its end and not a byte beyond it. So it is always
+// known where the conversation is, and what is not for the library (STARTTLS,
+// lines that are none) is answered here.
+//
+// All methods but wake are called by the library's goroutine.
 type link struct {
 	*server.Conn
-	protocol *Protocol
+	protocol  *Protocol
+	transport net.Conn      // the connection itself, or TLS over it
+	in        *bufio.Reader // of what receive gets
 
-	receiving atomic.Bool  // a session is taking in a message
-	broken    atomic.Bool  // a read has failed: what has come is not complete
-	failures  atomic.Int64 // of the client, so far
+	out     []byte // replies that have not been sent
+	inReply bool   // the last piece of a reply did not end a line
+	silent  bool   // the next reply is not for the client
+
+	line      []byte // a line that has not come whole
+	pending   []byte // of a line, for the library
+	challenge bool   // the next line is not a command, but an answer to AUTH
+	text      *text  // of the last message, nil before the first
+	extended  bool   // it greeted with EHLO
+	failures  int    // of the client, so far
+	over      bool   // there is nothing more to read
+	handed    bool   // another link has the connection
 
 	mu      sync.Mutex
 	waiting bool // a read waits for a command
-	inLine  bool // the last byte that came did not end a line
-
-	inReply bool // the last byte that went did not end a line; only Write
 }
 
-func (p *Protocol) newLink(c *server.Conn) *link {
-	l := &link{Conn: c, protocol: p}
+func (p *Protocol) newLink(c *server.Conn, transport net.Conn) *link {
+	l := &link{Conn: c, protocol: p, transport: transport}
+	l.in = bufio.NewReaderSize(receiver{l}, 4<<10)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.links[l] = struct{}{}
@@ -45,22 +64,54 @@ func (p *Protocol) newLink(c *server.Conn) *link {
 
 // Close closes the connection.
 func (l *link) Close() error {
+	l.over = true
 	l.protocol.mu.Lock()
 	delete(l.protocol.links, l)
 	l.protocol.mu.Unlock()
-	return l.Conn.Close()
+	if l.handed {
+		return nil
+	}
+	_ = l.flush() // It is being closed.
+	return l.transport.Close()
 }
 
-// Read reads from the client. The library reads only when it has dealt with
-// everything that came before, so a read at the beginning of a line is the
-// wait for a command.
+// Read gives the library the next line, or the next piece of a message.
 func (l *link) Read(b []byte) (int, error) {
+	for len(l.pending) == 0 {
+		if l.over {
+			return 0, io.EOF
+		}
+		if l.inText() {
+			return l.text.read(l.in, b)
+		}
+		if err := l.nextLine(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, l.pending)
+	l.pending = l.pending[n:]
+	return n, nil
+}
+
+// inText tells whether a message comes in.
+func (l *link) inText() bool { return l.text != nil && !l.text.done() }
+
+// receiver is a link as the source of its own buffer.
+type receiver struct{ *link }
+
+func (r receiver) Read(b []byte) (int, error) { return r.receive(b) }
+
+// receive reads from the client, who has all our replies then.
+func (l *link) receive(b []byte) (int, error) {
+	if err := l.flush(); err != nil {
+		return 0, err
+	}
 	waiting := l.beginRead()
 	if waiting && l.protocol.stopping.Load() {
 		return l.goodbye()
 	}
-	n, err := l.Conn.Read(b)
-	l.endRead(b[:n])
+	n, err := l.transport.Read(b)
+	l.endRead()
 	switch {
 	case err == nil:
 		if waiting && l.Stage() == connlog.StageIdle {
@@ -71,31 +122,26 @@ func (l *link) Read(b []byte) (int, error) {
 		}
 	case waiting && l.protocol.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 		return l.goodbye()
-	default:
-		l.broken.Store(true)
 	}
 	return n, err
 }
 
 // beginRead tells whether this read waits for a command.
 func (l *link) beginRead() bool {
-	stage := l.Stage()
+	waiting := !l.inText() && len(l.line) == 0 && l.in.Buffered() == 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = !l.inLine && stage != connlog.StageData && stage != connlog.StageDeliver
-	if l.waiting && stage == connlog.StageCommand {
+	l.waiting = waiting
+	if waiting && l.Stage() == connlog.StageCommand {
 		l.Enter(connlog.StageIdle)
 	}
-	return l.waiting
+	return waiting
 }
 
-func (l *link) endRead(b []byte) {
+func (l *link) endRead() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = false
-	if len(b) > 0 {
-		l.inLine = b[len(b)-1] != '\n'
-	}
 }
 
 // wake ends a read that waits for a command.
@@ -109,11 +155,13 @@ func (l *link) wake() {
 
 // goodbye ends the conversation because the server stops.
 func (l *link) goodbye() (int, error) {
-	_, _ = io.WriteString(l.Conn, "421 4.3.2 Service shutting down\r\n") // Said or not, it ends.
+	l.over = true
+	_, _ = io.WriteString(l.transport, "421 4.3.2 Service shutting down\r\n") // Said or not, it ends.
 	return 0, io.EOF
 }
 
-// Write writes to the client. The library writes a reply line at a time.
+// Write takes a piece of a reply. The library writes a line at a time, if it is
+// not very long, and does not ask whether it arrived.
 func (l *link) Write(b []byte) (int, error) {
 	code, last := 0, false
 	if !l.inReply {
@@ -122,35 +170,73 @@ func (l *link) Write(b []byte) (int, error) {
 	if len(b) > 0 {
 		l.inReply = b[len(b)-1] != '\n'
 	}
+	if l.silent {
+		l.silent = !last
+		return len(b), nil
+	}
+	l.out = append(l.out, l.offer(b)...)
 	if code >= 500 && code <= 504 && last {
 		l.fail(connlog.FailCommand, "")
 	}
-	n, err := l.Conn.Write(b)
 	if last {
 		l.replied(code)
 	}
-	return n, err
+	if len(l.out) > maxHeldBytes {
+		return len(b), l.flush()
+	}
+	return len(b), nil
+}
+
+// offer makes a line of what the library offers true: it cannot know of
+// STARTTLS, and messages in chunks are not taken.
+func (l *link) offer(line []byte) []byte {
+	if string(line) != "250-CHUNKING\r\n" {
+		return line
+	}
+	if l.protocol.options.TLS == nil || l.secure() {
+		return nil
+	}
+	return []byte("250-STARTTLS\r\n")
+}
+
+// reply answers in the library's place.
+func (l *link) reply(s string) { _, _ = l.Write([]byte(s + "\r\n")) } // The next read fails as well.
+
+// flush sends what waits to be sent.
+func (l *link) flush() error {
+	if len(l.out) == 0 {
+		return nil
+	}
+	_, err := l.transport.Write(l.out)
+	l.out = l.out[:0]
+	return err
 }
 
 // replied moves on after the last line of a reply.
 func (l *link) replied(code int) {
-	if l.failures.Load() >= int64(l.protocol.options.MaxErrors) {
-		_, _ = io.WriteString(l.Conn, "421 4.7.0 Too many errors\r\n") // Said or not, it ends.
-		_ = l.Close()                                                  // The library finds out at its next read.
+	l.challenge = code == replyChallenge
+	switch {
+	case l.failures >= l.protocol.options.MaxErrors:
+		if !l.over {
+			l.over = true
+			l.out = append(l.out, "421 4.7.0 Too many errors\r\n"...)
+		}
+		return
+	case code == replyData:
+		l.text = &text{fix: l.protocol.options.FixBareLF}
+		return
+	case code == replyChallenge:
 		return
 	}
 	switch l.Stage() {
-	case connlog.StageLogin, connlog.StageData, connlog.StageDeliver:
-		if code != replyChallenge && code != replyData && !l.receiving.Load() {
-			l.Enter(connlog.StageCommand)
-		}
+	case connlog.StageGreeting, connlog.StageIdle, connlog.StageCommand:
+	default:
+		l.Enter(connlog.StageCommand)
 	}
 }
 
 // fail notes a failure of the client.
-func (l *link) fail(what connlog.What, user string) {
-	l.failures.Store(int64(l.Fail(what, user)))
-}
+func (l *link) fail(what connlog.What, user string) { l.failures = l.Fail(what, user) }
 
 // replyCode returns the code of a reply line, 0 if it is none, and whether it
 // is the last line of the reply.

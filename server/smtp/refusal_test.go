@@ -35,8 +35,7 @@ func TestWordsOfRefusals(t *testing.T) {
 
 func TestOwnWords(t *testing.T) {
 	users, store := fakeUsers{}, &fakeStore{}
-	p, err := New(Options{Users: users, Store: store, BanSilently: true,
-		Words: map[connlog.Reason]string{connlog.RefuseBusy: "421 4.3.2 Come back later"}})
+	p, err := New(Options{Users: users, Store: store, Words: server.Words{Busy: "Come back later", BanSilently: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,14 +46,21 @@ func TestOwnWords(t *testing.T) {
 	if got := p.Refusal(connlog.RefuseBanned); got != nil {
 		t.Errorf("banned: %q", got)
 	}
-	for _, words := range []string{"", "no", "421 two\r\nlines"} {
-		_, err := New(Options{Users: users, Store: store, Words: map[connlog.Reason]string{connlog.RefuseBusy: words}})
-		if !errors.Is(err, ErrOptions) {
-			t.Errorf("%q: %v", words, err)
+	relay := func(r Relay) *Relay { return &r }
+	for name, o := range map[string]Options{
+		"nothing":              {},
+		"two lines":            {Users: users, Store: store, Words: server.Words{Banned: "two\r\nlines"}},
+		"store without users":  {Store: store},
+		"domains, no store":    {Relay: relay(Relay{Address: "localhost:25"}), Domains: []string{"example.org"}},
+		"login without users":  {Relay: relay(Relay{Address: "localhost:25"}), RequireAuth: true},
+		"relay without a port": {Relay: relay(Relay{Address: "localhost"})},
+		"relay to no path":     {Relay: relay(Relay{Address: "unix:"})},
+		"kept and passed on": {Users: users, Store: store, Domains: []string{"example.org"},
+			Relay: relay(Relay{Address: "localhost:25", Domains: []string{"Example.ORG"}})},
+	} {
+		if _, err := New(o); !errors.Is(err, ErrOptions) {
+			t.Errorf("%s: %v", name, err)
 		}
-	}
-	if _, err := New(Options{}); !errors.Is(err, ErrOptions) {
-		t.Error(err)
 	}
 }
 

@@ -1,13 +1,12 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,85 +17,25 @@ import (
 	"overstay/server"
 )
 
-// Users are the people whose mail is received; *mailstore.Users satisfies it.
-type Users interface {
-	Exists(name string) bool
-	// Authenticate returns the user's canonical name, or mailstore.ErrLogin or
-	// mailstore.ErrBusy.
-	Authenticate(ctx context.Context, name, password string) (string, error)
-}
-
-// Store takes messages; [Maildirs] satisfies it.
-type Store interface {
-	// Begin starts the delivery of one message to the users.
-	Begin(users []string) (Delivery, error)
-}
-
-// Delivery is one message on its way to its recipients. Commit returns nil
-// only when it is safe on the disk.
-type Delivery interface {
-	io.Writer
-	Commit() error
-	Abort()
-}
-
-// Options are the settings of the protocol.
-type Options struct {
-	// Hostname is the name in the greeting and in Received lines. The default
-	// is this host's.
-	Hostname string
-	// Domains are those that mail is received for. The default is Hostname
-	// and localhost.
-	Domains []string
-	Users   Users
-	Store   Store
-
-	MaxMessageBytes int64 // 25 MB by default
-	MaxRecipients   int   // of one message, 100 by default
-	// MaxErrors is how many failures one connection may make before it is
-	// closed, 10 by default.
-	MaxErrors int
-	// AllowPlainAuth takes passwords in the clear from everywhere. Without
-	// it, AUTH is offered to this host only.
-	AllowPlainAuth bool
-	// BanSilently closes a connection from a banned source without a word.
-	BanSilently bool
-	// Words replaces what clients are told that are turned away: a code and a
-	// text, without the line end.
-	Words map[connlog.Reason]string
-
-	Logger *slog.Logger // nil discards
-}
-
-// What a client is told that is turned away.
-const (
-	busyWords     = "421 4.3.2 Too busy, please try later"
-	sessionsWords = "421 4.7.0 Too many sessions from your address"
-	bannedWords   = "554 5.7.1 Your address is banned"
-)
-
-// maxLineBytes bounds a line of the conversation, and of a message: there the
-// limit is 1000 (RFC 5321, 4.5.3.1.6), but not everybody keeps it.
-const maxLineBytes = 16 << 10
-
-// ErrOptions is the error of New when the options do not fit together.
-var ErrOptions = errors.New("smtp: bad options")
-
 // errNotAdmitted is the error of Serve on a listener that is not the server's.
 var errNotAdmitted = errors.New("smtp: connection was not admitted by the server")
 
 // Protocol speaks SMTP. It implements [server.Protocol].
 type Protocol struct {
-	options Options
-	domains map[string]bool
-	library *gosmtp.Server
+	options      Options
+	domains      map[string]bool
+	relayDomains map[string]bool
+	upstream     *upstream // nil without a relay
+	library      *gosmtp.Server
 
 	// ctx ends when the server stops, and with it what sessions wait for.
 	ctx      context.Context
 	cancel   context.CancelFunc
 	stopping atomic.Bool
 
-	serving sync.WaitGroup // calls of Serve
+	serving   sync.WaitGroup // calls of Serve
+	upgraded  *upgrades
+	upgrading sync.Once
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -108,14 +47,17 @@ func New(o Options) (*Protocol, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Protocol{options: o, domains: make(map[string]bool), links: make(map[*link]struct{})}
-	for _, d := range o.Domains {
-		p.domains[strings.ToLower(d)] = true
+	p := &Protocol{
+		options: o, domains: setOf(o.Domains), upgraded: newUpgrades(), links: make(map[*link]struct{}),
+	}
+	if o.Relay != nil {
+		p.relayDomains = setOf(o.Relay.Domains)
+		p.upstream = &upstream{relay: o.Relay, hello: o.Hostname}
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	s := gosmtp.NewServer(gosmtp.BackendFunc(p.newSession))
 	s.Domain = o.Hostname
-	s.MaxLineLength = maxLineBytes
+	s.MaxLineLength = 0 // The link sees to that.
 	s.MaxRecipients = o.MaxRecipients
 	s.MaxMessageBytes = o.MaxMessageBytes
 	s.AllowInsecureAuth = true // Each session decides.
@@ -124,56 +66,27 @@ func New(o Options) (*Protocol, error) {
 	return p, nil
 }
 
-func (o *Options) complete() error {
-	if o.Users == nil || o.Store == nil {
-		return fmt.Errorf("%w: users and store are needed", ErrOptions)
+func setOf(domains []string) map[string]bool {
+	set := make(map[string]bool)
+	for _, d := range domains {
+		set[strings.ToLower(d)] = true
 	}
-	for reason, words := range o.Words {
-		if strings.ContainsAny(words, "\r\n") || len(words) < 4 {
-			return fmt.Errorf("%w: words for %s: %q is not one line of a reply", ErrOptions, reason, words)
-		}
-	}
-	if o.Hostname == "" {
-		o.Hostname = "localhost"
-		if host, err := os.Hostname(); err == nil && host != "" {
-			o.Hostname = host
-		}
-	}
-	if len(o.Domains) == 0 {
-		o.Domains = []string{o.Hostname, "localhost"}
-	}
-	if o.MaxMessageBytes <= 0 {
-		o.MaxMessageBytes = 25 << 20
-	}
-	if o.MaxRecipients <= 0 {
-		o.MaxRecipients = 100
-	}
-	if o.MaxErrors <= 0 {
-		o.MaxErrors = 10
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return nil
+	return set
 }
 
 // Refusal returns the reply for a client that is turned away.
 func (p *Protocol) Refusal(r connlog.Reason) []byte {
-	if r == connlog.RefuseBanned && p.options.BanSilently {
+	words := &p.options.Words
+	switch r {
+	case connlog.RefuseBusy:
+		return []byte("421 4.3.2 " + cmp.Or(words.Busy, "Too busy, please try later") + "\r\n")
+	case connlog.RefuseSessions:
+		return []byte("421 4.7.0 " + cmp.Or(words.Sessions, "Too many sessions from your address") + "\r\n")
+	}
+	if words.BanSilently {
 		return nil
 	}
-	words, ok := p.options.Words[r]
-	if !ok {
-		switch r {
-		case connlog.RefuseBusy:
-			words = busyWords
-		case connlog.RefuseSessions:
-			words = sessionsWords
-		default:
-			words = bannedWords
-		}
-	}
-	return []byte(words + "\r\n")
+	return []byte("554 5.7.1 " + cmp.Or(words.Banned, "Your address is banned") + "\r\n")
 }
 
 // SpeaksFirst is true: an SMTP server greets.
@@ -190,6 +103,9 @@ func (p *Protocol) Serve(l net.Listener) error {
 	p.serving.Add(1)
 	p.mu.Unlock()
 	defer p.serving.Done()
+	p.upgrading.Do(func() {
+		p.serving.Go(func() { _ = p.library.Serve(p.upgraded) }) // It ends with Shutdown only.
+	})
 	err := p.library.Serve(&linkListener{Listener: l, protocol: p})
 	if p.stopping.Load() {
 		return nil
@@ -206,6 +122,7 @@ func (p *Protocol) Shutdown(ctx context.Context) error {
 	for _, l := range p.listeners {
 		_ = l.Close() // Serve returns in any case.
 	}
+	_ = p.upgraded.Close() // Whoever is under way to it hangs up.
 	for l := range p.links {
 		l.wake()
 	}
@@ -229,11 +146,11 @@ func (l *linkListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	admitted, ok := c.(*server.Conn)
+	admitted, ok := server.Admitted(c)
 	if !ok {
 		return nil, errors.Join(errNotAdmitted, c.Close())
 	}
-	return l.protocol.newLink(admitted), nil
+	return l.protocol.newLink(admitted, c), nil
 }
 
 // libraryLog passes on what the library has to say.

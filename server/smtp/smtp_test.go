@@ -11,7 +11,7 @@ import (
 
 func TestReceivesMail(t *testing.T) {
 	s := start(t, Options{}, server.Service{})
-	msg := "Subject: hi\r\n\r\nHello\r\n.dot\r\nbare\rreturn\r\n"
+	msg := "Subject: hi\r\n\r\nHello\r\n.dot\r\nlast\r\n"
 	err := netsmtp.SendMail(s.Addr("smtp").String(), nil, "carl@example.net",
 		[]string{"anna@example.org", "BEN@EXAMPLE.ORG", "anna@example.org"}, []byte(msg))
 	if err != nil {
@@ -26,7 +26,7 @@ func TestReceivesMail(t *testing.T) {
 		if !strings.HasPrefix(head, "Return-Path: <carl@example.net>\nReceived: from localhost ([127.0.0.1])\n\tby mx.example.org with ESMTP id 1;\n\t") {
 			t.Errorf("head %q", head)
 		}
-		if body != ": hi\n\nHello\n.dot\nbare\rreturn\n" {
+		if body != ": hi\n\nHello\n.dot\nlast\n" {
 			t.Errorf("body %q", body)
 		}
 	}
@@ -136,7 +136,7 @@ func TestBadCommandsFail(t *testing.T) {
 	c.expect("220")
 	c.say("EHLO x", "250-")
 	c.say("GET / HTTP/1.1", "501 ")
-	c.say("\x16\x03\x01", "501 ")
+	c.say("\x16\x03\x01", "500 5.5.2 ")
 	c.say("RCPT TO:<anna@example.org>", "502 ")
 	c.say("DATA now", "501 ")
 	c.say("QUIT", "221 ")
