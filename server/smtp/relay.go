@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -27,6 +28,17 @@ const (
 	TLSOff
 )
 
+// UnmarshalText takes off, opportunistic or required.
+func (r *RelayTLS) UnmarshalText(text []byte) error {
+	for i, name := range []string{"opportunistic", "required", "off"} {
+		if string(text) == name {
+			*r = RelayTLS(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: TLS of a relay is off, opportunistic or required, not %q", ErrOptions, text)
+}
+
 // Relay is a server that mail is passed on to.
 type Relay struct {
 	// Address is where it listens: host:port, or "unix:" and a path.
@@ -36,6 +48,9 @@ type Relay struct {
 	TLS  RelayTLS
 	// TLSConfig is for a root or a name that is not the usual one.
 	TLSConfig *tls.Config
+	// User and Password are for an upstream that wants to know who we are.
+	// They are only shown to it under TLS or within this host.
+	User, Password string
 	// Domains are those that mail is passed on for, whoever sends it. Which
 	// recipients there are, the upstream knows.
 	Domains []string

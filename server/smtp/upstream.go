@@ -3,9 +3,11 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -17,7 +19,10 @@ type upstream struct {
 	hello string // our name
 }
 
-var errNoSTARTTLS = errors.New("smtp: the upstream does not offer STARTTLS")
+var (
+	errNoSTARTTLS = errors.New("STARTTLS is not offered")
+	errNotSecure  = errors.New("no password goes to it in the clear")
+)
 
 // connect begins a dialogue.
 func (u *upstream) connect(ctx context.Context) (*dialogue, error) {
@@ -58,11 +63,26 @@ func (u *upstream) try(ctx context.Context, network, address string, mode RelayT
 		return nil, err
 	}
 	d := newDialogue(ctx, c, u.relay)
-	if err := u.greet(ctx, d, mode); err != nil {
+	err = u.greet(ctx, d, mode)
+	if err == nil && u.relay.User != "" {
+		err = u.login(d, network)
+	}
+	if err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// login tells the upstream who we are.
+func (u *upstream) login(d *dialogue, network string) error {
+	if _, secure := d.conn.(*tls.Conn); !secure && network != "unix" {
+		if a, err := netip.ParseAddrPort(d.conn.RemoteAddr().String()); err != nil || !a.Addr().IsLoopback() {
+			return errNotSecure
+		}
+	}
+	secret := base64.StdEncoding.EncodeToString([]byte("\x00" + u.relay.User + "\x00" + u.relay.Password))
+	return d.command(235, "AUTH PLAIN %s", secret)
 }
 
 // greet says hello, under TLS if that is wanted.
