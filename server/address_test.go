@@ -79,3 +79,44 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("a peer without an address got %q", got)
 	}
 }
+
+func TestLimitOfSessionsPerNet(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &disguised{l, make(chan net.Addr, 1)}
+	s := testService(20)
+	s.Listener, s.SessionsPerNet = d, 2
+	r := run(t, Options{Services: []Service{s}})
+	var first *client
+	for i, c := range []struct{ addr, want string }{
+		{"198.51.100.1", "hi"},
+		{"198.51.100.2", "hi"},
+		{"198.51.100.3", "no: sessions"},
+		{"::ffff:198.51.100.4", "no: sessions"},
+		{"198.51.101.1", "hi"}, // Another net.
+		{"2001:db8:1::1", "hi"},
+		{"2001:db8:1:1::1", "hi"},           // Another /64,
+		{"2001:db8:1:2::1", "no: sessions"}, // but the same /48.
+		{"2001:db8:2::1", "hi"},
+	} {
+		d.next <- &net.TCPAddr{IP: net.ParseIP(c.addr), Port: 1000 + i}
+		conn := r.dial(t, "127.0.0.1")
+		if got := conn.line(); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.addr, got, c.want)
+		}
+		if i == 0 {
+			first = conn
+		}
+	}
+	if got := first.say("login"); got != "ok" { // Proven or not, it counts.
+		t.Fatal(got)
+	}
+	first.say("quit")
+	eventually(t, "its thread to be free", func() bool { return len(r.log.of(connlog.Close)) == 1 })
+	eventually(t, "its place in the net to be free", func() bool {
+		d.next <- &net.TCPAddr{IP: net.ParseIP("198.51.100.3"), Port: 2000}
+		return r.dial(t, "127.0.0.1").line() == "hi"
+	})
+}

@@ -75,7 +75,8 @@ func (b *blocklist) set(a string, banned bool) {
 }
 
 // lines is a protocol for tests: it greets with "hi" and then answers each
-// line with "ok". A line is one of login, fail, work, park, quit.
+// line with "ok". A line is one of login, fail, work, park, quit, or names
+// the stage that comes next: "in data".
 type lines struct {
 	clientFirst bool
 	silent      bool // refuse without a word
@@ -98,16 +99,20 @@ func (p *lines) Serve(l net.Listener) error {
 		if err != nil {
 			return err
 		}
-		p.sessions.Go(func() { p.session(c.(*Conn)) })
+		p.sessions.Go(func() { p.session(c) })
 	}
 }
 
-func (p *lines) session(c *Conn) {
-	defer func() { _ = c.Close() }()
-	if _, err := io.WriteString(c, "hi\n"); err != nil {
+func (p *lines) session(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	c, ok := Admitted(client)
+	if !ok {
 		return
 	}
-	for in := bufio.NewScanner(c); in.Scan(); {
+	if _, err := io.WriteString(client, "hi\n"); err != nil {
+		return
+	}
+	for in := bufio.NewScanner(client); in.Scan(); {
 		c.Enter(connlog.StageCommand)
 		switch in.Text() {
 		case "login":
@@ -123,12 +128,22 @@ func (p *lines) session(c *Conn) {
 		if in.Text() == "park" {
 			c.Park()
 		} else {
-			c.Enter(connlog.StageIdle)
+			c.Enter(stageNamed(in.Text()))
 		}
-		if _, err := io.WriteString(c, "ok\n"); err != nil {
+		if _, err := io.WriteString(client, "ok\n"); err != nil {
 			return
 		}
 	}
+}
+
+// stageNamed returns the stage that a line names, and idle for all others.
+func stageNamed(line string) connlog.Stage {
+	for stage := range connlog.Stage(connlog.NumStages) {
+		if "in "+stage.String() == line {
+			return stage
+		}
+	}
+	return connlog.StageIdle
 }
 
 func (p *lines) Shutdown(ctx context.Context) error {

@@ -72,11 +72,12 @@ func (s *service) unintroduced(raw net.Conn, peer netip.AddrPort, cause error) {
 		return
 	}
 	c := s.begin(raw, peer, from, busy, false)
-	if !errors.Is(cause, io.EOF) {
+	wrong := errors.Is(cause, errHeader)
+	if wrong || !errors.Is(cause, io.EOF) {
 		c.Fail(connlog.FailCommand, "")
 		s.server.complaints.warn(s.server.logger, time.Now(), s.Name, peer.Addr(), cause)
 	}
-	if !errors.Is(cause, errHeader) {
+	if !wrong {
 		c.note(cause)
 	}
 	_ = c.Close() // Whatever it says, the connection is gone.
