@@ -1,8 +1,10 @@
 package server
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -16,18 +18,27 @@ import (
 // machine drives a server with random clients and knows what it must do.
 type machine struct {
 	r       *running
+	t       *testing.T
+	service Service
+	config  *tls.Config // of clients; nil: no TLS
+	proxied bool        // all come by way of a proxy, 127.0.0.9
 	threads int
 	limit   int // of unproven sessions of one source
 	open    []*machineClient
 	banned  map[string]bool
-	n       int // connections admitted
+	arrived int // connections that the server is to have counted
+	n       int // those admitted
 }
 
 type machineClient struct {
 	*client
+	tcp    *net.TCPConn
 	from   string
 	proven bool
+	silent bool // it does no handshake
 }
+
+const machineProxy = "127.0.0.9"
 
 var machineSources = []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}
 
@@ -40,6 +51,8 @@ func (m *machine) expectation(from string) string {
 		}
 	}
 	switch {
+	case m.banned[from] && m.config != nil:
+		return "error: EOF"
 	case m.banned[from]:
 		return "no: banned"
 	case unproven >= m.limit && 2*len(m.open) >= m.threads:
@@ -50,34 +63,105 @@ func (m *machine) expectation(from string) string {
 	return "hi"
 }
 
-func (m *machine) dial(t *rapid.T) {
-	from := rapid.SampledFrom(machineSources).Draw(t, "from")
-	want := m.expectation(from)
+// connect returns a connection from a source, or from its proxy, and what is
+// to be said on it before anything else.
+func (m *machine) connect(t *rapid.T, from string) (*net.TCPConn, []byte) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	if m.proxied {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(machineProxy)}
+	}
 	raw, err := d.Dial("tcp", m.r.Addr("test").String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.arrived++
 	_ = raw.SetDeadline(time.Now().Add(10 * time.Second)) // It is open.
-	c := &machineClient{client: newPipeClient(raw), from: from}
-	if got := c.line(); got != want {
+	if !m.proxied {
+		return raw.(*net.TCPConn), nil
+	}
+	version := rapid.SampledFrom([]byte{1, 2}).Draw(t, "version")
+	return raw.(*net.TCPConn), header(m.t, version, from+":1234", 0)
+}
+
+func (m *machine) dial(t *rapid.T) {
+	from := rapid.SampledFrom(machineSources).Draw(t, "from")
+	want := m.expectation(from)
+	raw, header := m.connect(t, from)
+	if cut := rapid.IntRange(0, len(header)).Draw(t, "cut"); cut > 0 {
+		_, _ = raw.Write(header[:cut]) // It is open.
+		header = header[cut:]
+	}
+	if len(header) > 0 {
+		_, _ = raw.Write(header) // Likewise.
+	}
+	c := &machineClient{client: newPipeClient(raw), tcp: raw, from: from}
+	if m.config != nil {
+		c.client = secure(raw, m.config)
+	}
+	if got := c.line(); got != want && (want != "error: EOF" || !strings.HasPrefix(got, "error: ")) {
 		t.Fatalf("%s was told %q, want %q", from, got, want)
 	}
 	if want != "hi" {
-		_ = c.Close()
+		_ = raw.Close()
 		return
 	}
 	m.n++
 	m.open = append(m.open, c)
 }
 
-// pick returns one of the open connections.
-func (m *machine) pick(t *rapid.T) *machineClient {
-	if len(m.open) == 0 {
+// stall connects and says nothing where a handshake is due.
+func (m *machine) stall(t *rapid.T) {
+	from := rapid.SampledFrom(machineSources).Draw(t, "from")
+	if m.config == nil || m.expectation(from) != "hi" {
+		t.Skip("there is nothing to wait for")
+	}
+	raw, header := m.connect(t, from)
+	_, _ = raw.Write(header) // It is open.
+	m.n++
+	m.open = append(m.open, &machineClient{client: newPipeClient(raw), tcp: raw, from: from, silent: true})
+	m.settle(t)
+}
+
+// botch connects as a proxy that does not say for whom, and hangs up.
+func (m *machine) botch(t *rapid.T) {
+	if !m.proxied {
+		t.Skip("there is no proxy")
+	}
+	if len(m.open) < m.threads {
+		m.n++
+	}
+	raw, header := m.connect(t, machineSources[0])
+	_, _ = raw.Write(header[:rapid.IntRange(0, len(header)-1).Draw(t, "cut")]) // It is open.
+	_ = raw.Close()
+	m.settle(t)
+}
+
+// configure gives the pool another size and its sources another limit.
+func (m *machine) configure(t *rapid.T) {
+	m.threads = rapid.IntRange(1, 6).Draw(t, "threads")
+	m.limit = rapid.IntRange(1, 4).Draw(t, "limit")
+	m.service.Threads, m.service.UnprovenPerSource = m.threads, m.limit
+	if restart, err := m.r.Configure([]Service{m.service}); err != nil || len(restart) > 0 {
+		t.Fatalf("%q, %v", restart, err)
+	}
+}
+
+// pick returns one of the open connections that match.
+func (m *machine) pick(t *rapid.T, match func(*machineClient) bool) *machineClient {
+	var some []*machineClient
+	for _, c := range m.open {
+		if match(c) {
+			some = append(some, c)
+		}
+	}
+	if len(some) == 0 {
 		t.Skip("none is open")
 	}
-	return rapid.SampledFrom(m.open).Draw(t, "client")
+	return rapid.SampledFrom(some).Draw(t, "client")
 }
+
+func anybody(*machineClient) bool   { return true }
+func talking(c *machineClient) bool { return !c.silent }
 
 // gone takes away the connections that match, and closes our ends.
 func (m *machine) gone(match func(*machineClient) bool) {
@@ -85,24 +169,24 @@ func (m *machine) gone(match func(*machineClient) bool) {
 		if !match(c) {
 			return false
 		}
-		_ = c.Close() // The server has seen to it.
+		_ = c.tcp.Close() // The server has seen to it.
 		return true
 	})
 }
 
 func (m *machine) actions() map[string]func(*rapid.T) {
-	leave := func(how func(*machineClient)) func(*rapid.T) {
+	leave := func(who func(*machineClient) bool, how func(*machineClient)) func(*rapid.T) {
 		return func(t *rapid.T) {
-			c := m.pick(t)
+			c := m.pick(t, who)
 			how(c)
 			m.open = slices.DeleteFunc(m.open, func(o *machineClient) bool { return o == c })
 			m.settle(t)
-			_ = c.Close()
+			_ = c.tcp.Close()
 		}
 	}
 	say := func(line string) func(*rapid.T) {
 		return func(t *rapid.T) {
-			c := m.pick(t)
+			c := m.pick(t, talking)
 			if got := c.say(line); got != "ok" {
 				t.Fatalf("%s: %q", line, got)
 			}
@@ -111,13 +195,15 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 	}
 	return map[string]func(*rapid.T){
 		"dial": m.dial, "dial again": m.dial, "dial once more": m.dial,
-		"login": say("login"), "fail": say("fail"), "stall": func(t *rapid.T) { _, _ = m.pick(t).Write(nil) },
-		"quit":       leave(func(c *machineClient) { c.say("quit") }),
-		"close":      leave(func(c *machineClient) { _ = c.Close() }),
-		"half-close": leave(func(c *machineClient) { _ = c.Conn.(*net.TCPConn).CloseWrite() }),
-		"reset": leave(func(c *machineClient) {
-			_ = c.Conn.(*net.TCPConn).SetLinger(0)
-			_ = c.Close()
+		"stall": m.stall, "botch": m.botch, "configure": m.configure,
+		"login": say("login"), "fail": say("fail"),
+		"quit":       leave(talking, func(c *machineClient) { c.say("quit") }),
+		"close":      leave(anybody, func(c *machineClient) { _ = c.tcp.Close() }),
+		"half-close": leave(anybody, func(c *machineClient) { _ = c.tcp.CloseWrite() }),
+		"goodbye":    leave(talking, func(c *machineClient) { _ = c.Close() }),
+		"reset": leave(anybody, func(c *machineClient) {
+			_ = c.tcp.SetLinger(0)
+			_ = c.tcp.Close()
 		}),
 		"ban": func(t *rapid.T) {
 			from := rapid.SampledFrom(machineSources).Draw(t, "from")
@@ -138,7 +224,8 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 	}
 }
 
-// settle waits until the server has as many threads held as we have clients.
+// settle waits until the server has seen everybody who came, and has as many
+// threads held as we have clients.
 func (m *machine) settle(t *rapid.T) {
 	unproven := 0
 	for _, c := range m.open {
@@ -149,7 +236,8 @@ func (m *machine) settle(t *rapid.T) {
 	var st ServiceStatus
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Microsecond) {
 		st = m.r.Status().Services[0]
-		if st.Busy == len(m.open) && st.Unproven == unproven {
+		counted := int(st.Accepted + st.Refused.Busy + st.Refused.Sessions + st.Refused.Banned)
+		if st.Busy == len(m.open) && st.Unproven == unproven && counted == m.arrived {
 			return
 		}
 	}
@@ -159,23 +247,37 @@ func (m *machine) settle(t *rapid.T) {
 // Whatever clients do in whatever order: admission decides as it must, no
 // thread is lost, and the log's opens and closes match one to one.
 func TestThreadsAreNeverLeaked(t *testing.T) {
+	server, client := testTLS(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &machine{
+			t:       t,
 			banned:  map[string]bool{},
 			threads: rapid.IntRange(1, 6).Draw(rt, "threads"),
 			limit:   rapid.IntRange(1, 4).Draw(rt, "limit"),
 		}
-		s := testService(m.threads)
-		s.UnprovenPerSource = m.limit
-		m.r = run(t, Options{Services: []Service{s}})
+		m.service = testService(m.threads)
+		m.service.UnprovenPerSource = m.limit
+		if rapid.Bool().Draw(rt, "tls") {
+			m.service.TLS, m.config = server, client
+		}
+		if m.proxied = rapid.Bool().Draw(rt, "proxied"); m.proxied {
+			m.service.ProxyFrom = []netip.Prefix{netip.MustParsePrefix(machineProxy + "/32")}
+		}
+		if rapid.Bool().Draw(rt, "delayed") {
+			m.service.GreetDelay = time.Millisecond
+		}
+		m.r = run(t, Options{Services: []Service{m.service}})
 		defer func() { _ = m.r.Shutdown(t.Context()) }()
 		rt.Repeat(m.actions())
 		m.gone(func(*machineClient) bool { return true })
 		m.settle(rt)
+		if err := m.r.Shutdown(t.Context()); err != nil { // Nothing is written from here on.
+			rt.Fatal(err)
+		}
 
 		svc := m.r.services[0]
-		if n := len(svc.pool.sources) + len(svc.pool.open); n != 0 {
-			rt.Fatalf("the pool still knows %d sources or connections", n)
+		if n := len(svc.pool.sources) + len(svc.pool.nets) + len(svc.pool.open) + len(m.r.lobby.inside); n != 0 {
+			rt.Fatalf("the pool still knows %d sources, nets or connections", n)
 		}
 		if n := len(m.r.log.of(connlog.Open)); n != m.n {
 			rt.Fatalf("%d open lines for %d connections", n, m.n)
