@@ -148,26 +148,24 @@ func (s *session) deliver(m *message) error {
 	if m.scanned != "" {
 		head += "X-Virus-Scanned: " + m.scanned + "\n"
 	}
-	var local Delivery
-	if len(s.recipients) > 0 {
-		s.link.Enter(connlog.StageDeliver)
-		var err error
-		if local, err = s.protocol.options.Store.Begin(s.recipients); err != nil {
-			return s.notStored(err)
-		}
-		defer local.Abort()
-		all := io.MultiReader(strings.NewReader("Return-Path: <"+printable(s.from)+">\n"+head), m.spool.reader())
-		if _, err := io.Copy(local, all); err != nil {
-			return s.notStored(err)
-		}
+	local, err := s.write(m, head)
+	if err != nil {
+		return s.notStored(err)
 	}
-	if s.relayed != nil && len(s.relayed.recipients) > 0 {
+	if local != nil {
+		defer local.Abort()
+	}
+	relays := s.relayed != nil && len(s.relayed.recipients) > 0
+	if relays {
 		s.link.Enter(connlog.StageUpstream)
 		if err := s.relayed.send(io.MultiReader(strings.NewReader(head), m.spool.reader())); err != nil {
 			return s.notRelayed(err)
 		}
 	}
 	if local == nil {
+		if !relays {
+			return errNobody
+		}
 		return nil
 	}
 	s.link.Enter(connlog.StageDeliver)
@@ -175,6 +173,24 @@ func (s *session) deliver(m *message) error {
 		return s.notStored(err)
 	}
 	return nil
+}
+
+// write writes the message for its local recipients, nil if there are none.
+func (s *session) write(m *message, head string) (Delivery, error) {
+	if len(s.recipients) == 0 {
+		return nil, nil
+	}
+	s.link.Enter(connlog.StageDeliver)
+	d, err := s.protocol.options.Store.Begin(s.recipients)
+	if err != nil {
+		return nil, err
+	}
+	all := io.MultiReader(strings.NewReader("Return-Path: <"+printable(s.from)+">\n"+head), m.spool.reader())
+	if _, err := io.Copy(d, all); err != nil {
+		d.Abort()
+		return nil, err
+	}
+	return d, nil
 }
 
 // notStored logs why a message could not be stored, and returns what the

@@ -14,6 +14,8 @@ import (
 // The answers to an envelope.
 var (
 	errLoginFirst = &gosmtp.SMTPError{Code: 530, EnhancedCode: gosmtp.EnhancedCode{5, 7, 0}, Message: "Authentication required"}
+	errSender     = &gosmtp.SMTPError{Code: 503, EnhancedCode: gosmtp.EnhancedCode{5, 5, 1}, Message: "The sender is known already"}
+	errNobody     = &gosmtp.SMTPError{Code: 503, EnhancedCode: gosmtp.EnhancedCode{5, 5, 1}, Message: "No recipient"}
 	errRelay      = &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 7, 1}, Message: "Relaying denied"}
 	errNoUser     = &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "No such user here"}
 )
@@ -38,6 +40,7 @@ type session struct {
 	library  *gosmtp.Conn
 	user     string // who has logged in, empty if nobody
 
+	begun      bool // a message
 	from       string
 	options    gosmtp.MailOptions
 	recipients []string     // users, none twice
@@ -55,7 +58,7 @@ func (p *Protocol) newSession(c *gosmtp.Conn) (gosmtp.Session, error) {
 
 // Reset forgets the message.
 func (s *session) Reset() {
-	s.from, s.options, s.recipients = "", gosmtp.MailOptions{}, nil
+	s.begun, s.from, s.options, s.recipients = false, "", gosmtp.MailOptions{}, nil
 	if s.relayed != nil {
 		s.relayed.end()
 		s.relayed = nil
@@ -74,8 +77,10 @@ func (s *session) Mail(from string, o *gosmtp.MailOptions) error {
 		s.link.fail(connlog.FailCommand, "")
 		return errLoginFirst
 	}
-	s.Reset()
-	s.from, s.options = from, *o
+	if s.begun {
+		return errSender // The library would keep the recipients it has.
+	}
+	s.begun, s.from, s.options = true, from, *o
 	return nil
 }
 
