@@ -25,7 +25,7 @@ type Transfer struct {
 func (m *Mailbox) TakeNew() ([]uint32, error) {
 	var taken []uint32
 	err := m.account.locked(func() error {
-		l, err := m.lookLocked()
+		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (m *Mailbox) TakeNew() ([]uint32, error) {
 			}
 		}
 		if len(taken) > 0 {
-			_, err = m.lookLocked()
+			_, err = m.lookLocked(nil)
 		}
 		return err
 	})
@@ -95,7 +95,7 @@ func (m *Mailbox) Remove(uids []uint32) (removed []uint32, err error) {
 // and then looks again.
 func (m *Mailbox) each(uids []uint32, do func(*Message) error) error {
 	return m.account.locked(func() error {
-		l, err := m.lookLocked()
+		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (m *Mailbox) each(uids []uint32, do func(*Message) error) error {
 				break
 			}
 		}
-		_, again := m.lookLocked()
+		_, again := m.lookLocked(nil)
 		return errors.Join(messageError(err), again)
 	})
 }
@@ -176,7 +176,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 	from := make([]uint32, 0, len(uids))
 	t := &Transfer{}
 	err = m.account.locked(func() error {
-		l, err := m.lookLocked()
+		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 				continue
 			}
 			if err != nil {
-				_, again := m.lookLocked()
+				_, again := m.lookLocked(nil)
 				return errors.Join(transferError(err), again)
 			}
 			names, from = append(names, name), append(from, uid)
@@ -204,7 +204,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 		if t, err = to.pairs(from, names); err != nil {
 			return err
 		}
-		_, err = m.lookLocked()
+		_, err = m.lookLocked(nil)
 		return err
 	})
 	return t, err
@@ -234,9 +234,9 @@ func (a *account) syncBoth(to, from string) error {
 	return nil
 }
 
-// pairs returns the UIDs that messages have got in this folder.
+// pairs gives UIDs to the messages in this folder, in their order.
 func (m *Mailbox) pairs(from []uint32, names []string) (*Transfer, error) {
-	l, err := m.lookLocked()
+	l, err := m.lookLocked(names)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func (m *Mailbox) Append(flags Flags, received time.Time, r io.Reader) (validity
 		return 0, 0, err
 	}
 	err = m.account.locked(func() error {
-		l, err := m.lookLocked()
+		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}

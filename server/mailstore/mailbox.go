@@ -144,15 +144,16 @@ func (m *Mailbox) Look() (*Listing, error) {
 	}
 	var listing *Listing
 	err := m.account.locked(func() (err error) {
-		listing, err = m.lookLocked()
+		listing, err = m.lookLocked(nil)
 		return err
 	})
 	return listing, err
 }
 
-// lookLocked looks while the account is locked.
-func (m *Mailbox) lookLocked() (*Listing, error) {
-	l, err := m.account.scan(m.folder)
+// lookLocked looks while the account is locked. Messages named in order get
+// their UIDs in that order.
+func (m *Mailbox) lookLocked(order []string) (*Listing, error) {
+	l, err := m.account.scan(m.folder, order)
 	if err != nil {
 		return nil, folderError("read", m.folder.name, err)
 	}
@@ -185,7 +186,7 @@ func (m *Mailbox) withMessage(uid uint32, do func(*Message) error) error {
 		}
 	}
 	return m.account.locked(func() error {
-		l, err := m.lookLocked()
+		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}

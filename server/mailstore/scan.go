@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,8 +10,9 @@ import (
 )
 
 // scan reads a folder, gives UIDs to messages that have none, and notes which
-// are gone. The account must be locked.
-func (a *account) scan(f *folder) (*look, error) {
+// are gone. Messages named in order get theirs in that order, after the others
+// (nil: there is none). The account must be locked.
+func (a *account) scan(f *folder, order []string) (*look, error) {
 	if err := a.loadUIDs(f.dir, &f.uids); err != nil {
 		return nil, err
 	}
@@ -32,7 +34,7 @@ func (a *account) scan(f *folder) (*look, error) {
 				continue
 			}
 		}
-		if err := a.number(f, found, gone); err != nil {
+		if err := a.number(f, found, gone, order); err != nil {
 			return nil, err
 		}
 		found = slices.DeleteFunc(found, func(m Message) bool { return m.UID == 0 })
@@ -104,15 +106,22 @@ func (f *folder) gone() (gone []*uidEntry) {
 }
 
 // number gives UIDs to the messages that have none, in the order in which they
-// have arrived.
-func (a *account) number(f *folder, found []Message, gone []*uidEntry) error {
+// have arrived, or in that which is asked for.
+func (a *account) number(f *folder, found []Message, gone []*uidEntry, order []string) error {
+	rank := make(map[string]int, len(order))
+	for i, name := range order {
+		rank[name] = i + 1
+	}
 	var places []int
 	for i := range found {
 		if found[i].UID == 0 {
 			places = append(places, i)
 		}
 	}
-	slices.SortFunc(places, func(i, j int) int { return byArrival(found[i].Name, found[j].Name) })
+	slices.SortFunc(places, func(i, j int) int {
+		a, b := found[i].Name, found[j].Name
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), byArrival(a, b))
+	})
 	fresh := make([]*uidEntry, 0, len(places))
 	for _, at := range places {
 		m := &found[at]

@@ -1,0 +1,311 @@
+package imap
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"overstay/connlog"
+	"overstay/server"
+)
+
+// link stands between an admitted connection and the library. It hands the
+// library one line, or one piece of a literal, at a time, so it knows to which
+// command everything belongs that passes.
+type link struct {
+	net.Conn // the admitted connection, or TLS over it
+	admitted *server.Conn
+	protocol *Protocol
+	offered  offer
+	silent   bool // the greeting is not sent: there was one before TLS
+
+	failures atomic.Int64 // of the client, so far
+	loggedIn atomic.Bool
+	name     atomic.Pointer[string] // the command that is being dealt with
+
+	// Only the reader, which is the library's main loop, touches these.
+	lines   lines
+	pending []byte // what came behind the line that was handed out
+	ended   bool   // the conversation goes on elsewhere, or not at all
+
+	mu       sync.Mutex
+	waiting  bool   // a read waits for a command, or for the end of IDLE
+	tag      string // of the command that is not answered yet
+	answered bool
+
+	inReply bool // the last byte that went did not end a line; only Write
+	greeted bool
+}
+
+func newLink(p *Protocol, c net.Conn, admitted *server.Conn) *link {
+	return &link{Conn: c, admitted: admitted, protocol: p, answered: true}
+}
+
+// Close closes the connection, unless it was handed over.
+func (l *link) Close() error {
+	l.protocol.forget(l)
+	if l.ended {
+		return nil
+	}
+	return l.Conn.Close()
+}
+
+// Read hands out the next line or piece of a literal.
+func (l *link) Read(b []byte) (int, error) {
+	for {
+		if l.ended {
+			return 0, io.EOF
+		}
+		if l.isAnswered() {
+			l.lines.answered()
+		}
+		n, err := l.fill(b)
+		if n == 0 {
+			return 0, err
+		}
+		hand, event := l.lines.next(b[:n])
+		l.keep(b[hand:n])
+		switch event {
+		case lineTooLong:
+			l.bye("Line too long")
+			return 0, io.EOF
+		case lineBegins, lineEnds:
+			if done := l.command(event == lineEnds); done {
+				return 0, io.EOF
+			}
+		}
+		if !l.lines.skipped {
+			return hand, nil
+		}
+	}
+}
+
+// fill gets what comes next: kept from before, or from the client.
+func (l *link) fill(b []byte) (int, error) {
+	if len(l.pending) > 0 {
+		n := copy(b, l.pending)
+		if l.pending = l.pending[n:]; len(l.pending) == 0 {
+			l.pending = nil
+		}
+		return n, nil
+	}
+	if !l.beginRead() {
+		l.bye("Server shutting down")
+		return 0, io.EOF
+	}
+	n, err := l.Conn.Read(b)
+	stopping := l.endRead()
+	switch {
+	case n > 0:
+		return n, nil // An error will be there again.
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, err
+	case stopping:
+		l.bye("Server shutting down")
+	default:
+		l.bye("Timeout")
+	}
+	return 0, io.EOF
+}
+
+// keep stores what is not handed out yet, before what is stored already.
+func (l *link) keep(rest []byte) {
+	if len(rest) > 0 {
+		l.pending = append(append(make([]byte, 0, len(rest)+len(l.pending)), rest...), l.pending...)
+	}
+}
+
+// beginRead is false if the server stops and the client is not in the middle
+// of something.
+func (l *link) beginRead() bool {
+	idle := l.commandName() == "IDLE"
+	stage := l.admitted.Stage()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = l.answered && l.lines.atStart() || idle
+	if l.waiting && l.protocol.stopping.Load() {
+		return false
+	}
+	if l.waiting && stage != connlog.StageIdle && stage != connlog.StageGreeting {
+		l.admitted.Enter(connlog.StageIdle)
+	}
+	return true
+}
+
+// endRead tells whether the read may have been woken because the server stops.
+func (l *link) endRead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	woken := l.waiting && l.protocol.stopping.Load()
+	l.waiting = false
+	if woken {
+		_ = l.SetReadDeadline(time.Time{}) // If it came too late: let it finish.
+	}
+	return woken
+}
+
+// wake ends a read that waits for a command.
+func (l *link) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting {
+		_ = l.SetReadDeadline(time.Unix(1, 0)) // A closed one is awake.
+	}
+}
+
+func (l *link) isAnswered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.answered
+}
+
+func (l *link) commandName() string {
+	if name := l.name.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// command looks at what has come of a line. It is true when the conversation
+// does not go on here.
+func (l *link) command(whole bool) (done bool) {
+	if !l.isAnswered() {
+		if whole && l.commandName() == "IDLE" {
+			l.admitted.Enter(connlog.StageCommand)
+		}
+		return false // It belongs to the command before.
+	}
+	if !whole {
+		if stage := l.admitted.Stage(); stage != connlog.StageCommand {
+			l.admitted.Enter(connlog.StageCommand)
+		}
+		return false
+	}
+	tag, name, ok := parseCommand(l.lines.head)
+	if !ok {
+		l.fail(connlog.FailCommand, "")
+		l.bye("Not a command")
+		return true
+	}
+	if name == "STARTTLS" && l.offered.startTLS && !l.loggedIn.Load() {
+		return l.startTLS(tag)
+	}
+	l.mu.Lock()
+	l.tag, l.answered = tag, false
+	l.mu.Unlock()
+	l.name.Store(&name)
+	l.admitted.Enter(stageOf(name))
+	return false
+}
+
+// stageOf returns the stage that a command belongs to.
+func stageOf(name string) connlog.Stage {
+	switch strings.TrimPrefix(name, "UID ") {
+	case "LOGIN", "AUTHENTICATE":
+		return connlog.StageLogin
+	case "FETCH":
+		return connlog.StageDeliver
+	case "APPEND":
+		return connlog.StageData
+	}
+	return connlog.StageCommand
+}
+
+// startTLS begins TLS, and hands the client to a library that knows.
+func (l *link) startTLS(tag string) (done bool) {
+	if l.lines.extra("STARTTLS") || len(l.pending) > 0 {
+		// Something came behind it, in the clear (RFC 9051, 11.1).
+		l.fail(connlog.FailCommand, "")
+		_, _ = io.WriteString(l.Conn, tag+" BAD Nothing may follow STARTTLS\r\n") // Said or not, it ends.
+		l.bye("Goodbye")
+		return true
+	}
+	if _, err := io.WriteString(l.Conn, tag+" OK Begin TLS negotiation now\r\n"); err != nil {
+		return true
+	}
+	secure, err := l.admitted.StartTLS(l.protocol.options.TLS)
+	if err != nil {
+		return true // The library closes it.
+	}
+	next := newLink(l.protocol, net.Conn(secure), l.admitted)
+	next.silent = true
+	next.failures.Store(l.failures.Load())
+	l.admitted.Enter(connlog.StageCommand)
+	l.ended = true
+	l.protocol.begin(next)
+	return true
+}
+
+// Write writes to the client. The library writes a reply at a time, or a
+// piece of one.
+func (l *link) Write(b []byte) (int, error) {
+	if !l.greeted {
+		l.greeted = true
+		if l.silent {
+			return len(b), nil
+		}
+	}
+	status := ""
+	if !l.inReply {
+		status = l.statusOf(b)
+	}
+	if len(b) > 0 {
+		l.inReply = b[len(b)-1] != '\n'
+	}
+	n, err := l.Conn.Write(b)
+	if status != "" && err == nil {
+		l.replied(status)
+	}
+	return n, err
+}
+
+// statusOf returns the status of the reply that answers the command.
+func (l *link) statusOf(b []byte) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answered || len(b) < len(l.tag)+4 || string(b[:len(l.tag)]) != l.tag || b[len(l.tag)] != ' ' {
+		return ""
+	}
+	status, _, _ := strings.Cut(string(b[len(l.tag)+1:min(len(b), len(l.tag)+5)]), " ")
+	switch status {
+	case "OK", "NO", "BAD":
+		return status
+	}
+	return ""
+}
+
+// replied moves on after the answer to a command.
+func (l *link) replied(status string) {
+	l.mu.Lock()
+	l.answered = true
+	l.mu.Unlock()
+	if status == "BAD" {
+		l.fail(connlog.FailCommand, "")
+	}
+	if l.failures.Load() >= int64(l.protocol.options.MaxErrors) {
+		l.bye("Too many errors")
+	}
+}
+
+// bye ends the conversation with a last word.
+func (l *link) bye(text string) {
+	_, _ = io.WriteString(l.Conn, "* BYE "+text+"\r\n") // Said or not, it ends.
+	_ = l.Conn.Close()                                  // The library finds out at its next read.
+}
+
+// fail notes a failure of the client.
+func (l *link) fail(what connlog.What, user string) {
+	l.failures.Store(int64(l.admitted.Fail(what, user)))
+}
+
+// secure tells whether the client speaks TLS.
+func (l *link) secure() bool {
+	_, ok := l.Conn.(*tls.Conn)
+	return ok
+}
