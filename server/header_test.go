@@ -140,14 +140,14 @@ func FuzzHeader(f *testing.F) {
 	f.Add(header(f, 2, "[2001:db8::9]:80", 600), uint8(0))
 	peer := netip.MustParseAddrPort(localPeer)
 	f.Fuzz(func(t *testing.T, text []byte, piece uint8) {
-		read := func(r io.Reader) (netip.AddrPort, error, []byte) {
+		read := func(r io.Reader) (netip.AddrPort, []byte, error) {
 			k := &kept{Conn: readOnly{r}}
 			client, err := k.readHeader(peer)
 			rest, _ := io.ReadAll(k)
-			return client, err, rest
+			return client, rest, err
 		}
-		client, err, rest := read(bytes.NewReader(text))
-		again, errAgain, restAgain := read(&piecewise{text, int(piece) + 1})
+		client, rest, err := read(bytes.NewReader(text))
+		again, restAgain, errAgain := read(&piecewise{text, int(piece) + 1})
 		if client != again || (err == nil) != (errAgain == nil) {
 			t.Fatalf("whole: %v, %v; in pieces of %d: %v, %v", client, err, int(piece)+1, again, errAgain)
 		}
