@@ -1,17 +1,25 @@
 package www
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"overstay/connlog"
 	"overstay/server"
 )
 
+// unprovenTime is how long a client of HTTP/2 may ask for what is not there.
+// One of HTTP/1.1 is waited for between two requests, where the server's own
+// limit ends it; in HTTP/2 there may be no between.
+const unprovenTime = 5 * time.Minute
+
 // handler returns the whole site.
 func (p *Protocol) handler() http.Handler {
+	if p.options.Upstream != nil {
+		return p.watched(p.forwarded())
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", p.health)
 	if p.options.Status != nil {
@@ -19,25 +27,31 @@ func (p *Protocol) handler() http.Handler {
 		mux.HandleFunc("/status.json", p.status)
 	}
 	mux.Handle("/", p.files())
-	return watched(secured(mux))
+	return p.watched(secured(mux))
 }
 
 // watched keeps the log: when the answering begins, and whether it went well.
-func watched(next http.Handler) http.Handler {
+func (p *Protocol) watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l := linkOf(r)
 		if l == nil {
 			next.ServeHTTP(w, r) // Not on one of our connections.
 			return
 		}
-		l.Enter(connlog.StageDeliver)
-		if l.Crowded() {
+		q := l.begin()
+		defer q.end()
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+		r.TLS = l.state
+		if l.Crowded() || l.h2 && l.unproven(time.Now(), unprovenTime) {
 			// One answer is cheap to get, and must not be worth a thread.
 			w.Header().Set("Connection", "close")
 		}
-		answer := &answer{ResponseWriter: w}
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = &body{ReadCloser: r.Body, request: q}
+		}
+		answer := &answer{ResponseWriter: w, request: q, patience: p.options.WriteTime}
 		next.ServeHTTP(answer, r)
-		l.answered.Store(answer.good())
+		answer.finish()
 	})
 }
 
@@ -67,8 +81,10 @@ func lockDown(h http.Header) {
 // answer remembers how a request was answered.
 type answer struct {
 	http.ResponseWriter
-	status int
-	failed bool
+	request  *request
+	patience time.Duration
+	status   int
+	failed   bool
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -79,9 +95,49 @@ func (a *answer) WriteHeader(status int) {
 }
 
 func (a *answer) Write(b []byte) (int, error) {
+	a.wait(true)
 	n, err := a.ResponseWriter.Write(b)
+	a.wait(false)
 	a.failed = a.failed || err != nil
 	return n, err
+}
+
+// FlushError serves http.ResponseController.
+func (a *answer) FlushError() error {
+	a.wait(true)
+	err := http.NewResponseController(a.ResponseWriter).Flush()
+	a.wait(false)
+	a.failed = a.failed || err != nil
+	return err
+}
+
+// wait notes that the client of HTTP/2 is waited for, to make room for a part
+// of the answer, and for how long: to the connection below it may look alive
+// and well all the time. In HTTP/1.1 the connection itself sees to that.
+func (a *answer) wait(begin bool) {
+	switch {
+	case !a.request.link.h2:
+	case begin:
+		a.request.now(sending)
+		deadline := time.Now().Add(a.patience)
+		_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(deadline) // A closed one fails at the write.
+	default:
+		a.request.now(working)
+	}
+}
+
+// finish notes a good answer. In HTTP/1.1 the library says when it is all
+// written, but in HTTP/2 it does not tell that from a client that gave up.
+func (a *answer) finish() {
+	l := a.request.link
+	if !l.h2 {
+		l.answered.Store(a.good())
+		return
+	}
+	if err := a.FlushError(); err == nil && a.good() {
+		l.answered.Store(true)
+		l.prove()
+	}
 }
 
 // Unwrap serves http.ResponseController.

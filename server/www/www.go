@@ -1,7 +1,9 @@
 package www
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -9,9 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +27,11 @@ import (
 const (
 	maxHeaderBytes = 32 << 10
 	maxBodyBytes   = 64 << 10 // of requests that should have none
+
+	// What one client of HTTP/2 can make us keep.
+	maxFrameBytes = 16 << 10
+	streamBytes   = 128 << 10
+	connBytes     = 512 << 10
 )
 
 // Options are the settings of the protocol.
@@ -42,29 +52,58 @@ type Options struct {
 	// KeepAlive is how long a connection may wait for its next request, 60 s
 	// by default.
 	KeepAlive time.Duration
+	// WriteTime is how long a client of HTTP/2 may take to make room for a
+	// part of an answer, 32 KB at most. 30 s by default. In HTTP/1.1 the
+	// service's own limit is that.
+	WriteTime time.Duration
+	// MaxStreams is how many requests a client of HTTP/2 may have open at a
+	// time, 32 by default.
+	MaxStreams int
 	// RetryAfter is what a client is told that finds no free thread, 10 s by
 	// default.
 	RetryAfter time.Duration
-	// BanSilently closes a connection from a banned source without a word.
-	BanSilently bool
 
+	// Upstream is a server that everything is asked of, in place of the files
+	// and pages: http://host:port, with a path that is put before each
+	// request's. nil: none.
+	Upstream *url.URL
+	// UpstreamConnect is how long it may take to accept a connection, 10 s by
+	// default.
+	UpstreamConnect time.Duration
+	// UpstreamTime is how long it may be silent when it is to answer, and how
+	// long a request may wait until it can be asked. 60 s by default.
+	UpstreamTime time.Duration
+	// UpstreamConns is how many requests it is asked at a time, 256 by
+	// default.
+	UpstreamConns int
+	// MaxBodyBytes is the largest request's body that is passed on to it,
+	// 32 MB by default.
+	MaxBodyBytes int64
+
+	Words  server.Words
 	Logger *slog.Logger // nil discards
 }
+
+// ErrOptions is the error of New when the options do not fit together.
+var ErrOptions = errors.New("www: bad options")
 
 // errNotAdmitted is the error of Serve on a listener that is not the server's.
 var errNotAdmitted = errors.New("www: connection was not admitted by the server")
 
 // Protocol speaks HTTP. It implements [server.Protocol].
 type Protocol struct {
-	options  Options
-	root     *os.Root // nil: none
-	library  *http.Server
-	stopping atomic.Bool
+	options   Options
+	root      *os.Root        // nil: none
+	transport *http.Transport // to the upstream; nil: none
+	h1, h2    *http.Server
+	stopping  atomic.Bool
 }
 
 // New returns the protocol. The folder is opened now, and closed by Shutdown.
 func New(o Options) (*Protocol, error) {
-	o.complete()
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
 	p := &Protocol{options: o}
 	if o.Root != "" {
 		root, err := os.OpenRoot(o.Root)
@@ -73,8 +112,26 @@ func New(o Options) (*Protocol, error) {
 		}
 		p.root = root
 	}
-	p.library = &http.Server{
-		Handler:           p.handler(),
+	handler := p.handler()
+	p.h1, p.h2 = p.library(handler), p.library(handler)
+	p.h1.Protocols.SetHTTP1(true)
+	// It is not over TLS as far as the library can see: see turnout.
+	p.h2.Protocols.SetUnencryptedHTTP2(true)
+	p.h2.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          o.MaxStreams,
+		MaxReadFrameSize:              maxFrameBytes,
+		MaxReceiveBufferPerConnection: connBytes,
+		MaxReceiveBufferPerStream:     streamBytes,
+	}
+	return p, nil
+}
+
+// library returns a server of the library.
+func (p *Protocol) library(handler http.Handler) *http.Server {
+	o := p.options
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: o.HeaderTime,
 		ReadTimeout:       o.RequestTime,
 		IdleTimeout:       o.KeepAlive,
@@ -88,10 +145,9 @@ func New(o Options) (*Protocol, error) {
 
 		ErrorLog: log.New(libraryLog{o.Logger}, "", 0),
 	}
-	return p, nil
 }
 
-func (o *Options) complete() {
+func (o *Options) complete() error {
 	if o.StatusFrom == nil {
 		o.StatusFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
@@ -102,6 +158,9 @@ func (o *Options) complete() {
 		{&o.HeaderTime, 20 * time.Second},
 		{&o.RequestTime, 30 * time.Second},
 		{&o.KeepAlive, 60 * time.Second},
+		{&o.WriteTime, 30 * time.Second},
+		{&o.UpstreamConnect, 10 * time.Second},
+		{&o.UpstreamTime, 60 * time.Second},
 		{&o.RetryAfter, 10 * time.Second},
 	} {
 		if *d.setting <= 0 {
@@ -111,6 +170,55 @@ func (o *Options) complete() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.MaxStreams = positive(o.MaxStreams, 32)
+	o.UpstreamConns = positive(o.UpstreamConns, 256)
+	o.MaxBodyBytes = positive(o.MaxBodyBytes, 32<<20)
+	return o.check()
+}
+
+func positive[T int | int64](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+func (o *Options) check() error {
+	for _, text := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fmt.Errorf("%w: words %q are not one line", ErrOptions, text)
+		}
+	}
+	if u := o.Upstream; u != nil {
+		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return fmt.Errorf("%w: upstream %q is not http://host:port/path", ErrOptions, u.Redacted())
+		}
+		if o.Root != "" {
+			return fmt.Errorf("%w: either files or an upstream", ErrOptions)
+		}
+	}
+	return nil
+}
+
+// What ALPN calls the two versions.
+const (
+	protocolHTTP1 = "http/1.1"
+	protocolHTTP2 = "h2"
+)
+
+// TLS returns a copy of a service's TLS settings that offers HTTP/2 and
+// HTTP/1.1, beside what it offers already.
+func TLS(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	offered := []string{protocolHTTP2, protocolHTTP1}
+	for _, name := range config.NextProtos {
+		if !slices.Contains(offered, name) {
+			offered = append(offered, name)
+		}
+	}
+	config.NextProtos = offered
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12) // RFC 9113, 9.2.
+	return config
 }
 
 // SpeaksFirst is false: in HTTP the client asks first.
@@ -118,23 +226,27 @@ func (p *Protocol) SpeaksFirst() bool { return false }
 
 // Refusal returns the response for a client that is turned away.
 func (p *Protocol) Refusal(r connlog.Reason) []byte {
-	wait := max(1, int(p.options.RetryAfter/time.Second))
+	words := p.options.Words
 	switch r {
 	case connlog.RefuseBusy:
-		return refusal(http.StatusServiceUnavailable, wait, "Too busy, please try later")
+		return refusal(http.StatusServiceUnavailable, p.retryAfter(), cmp.Or(words.Busy, "Too busy, please try later"))
 	case connlog.RefuseSessions:
-		return refusal(http.StatusTooManyRequests, wait, "Too many sessions from your address")
+		return refusal(http.StatusTooManyRequests, p.retryAfter(), cmp.Or(words.Sessions, "Too many sessions from your address"))
 	}
-	if p.options.BanSilently {
+	if words.BanSilently {
 		return nil
 	}
-	return refusal(http.StatusForbidden, 0, "Your address is banned")
+	return refusal(http.StatusForbidden, "", cmp.Or(words.Banned, "Your address is banned"))
 }
 
-func refusal(status, wait int, words string) []byte {
+func (p *Protocol) retryAfter() string {
+	return strconv.Itoa(max(1, int(p.options.RetryAfter/time.Second)))
+}
+
+func refusal(status int, wait, words string) []byte {
 	retry := ""
-	if wait > 0 {
-		retry = "Retry-After: " + strconv.Itoa(wait) + "\r\n"
+	if wait != "" {
+		retry = "Retry-After: " + wait + "\r\n"
 	}
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n"+
 		"Content-Type: text/plain; charset=utf-8\r\n"+
@@ -146,7 +258,12 @@ func refusal(status, wait int, words string) []byte {
 
 // Serve serves the connections that l hands out.
 func (p *Protocol) Serve(l net.Listener) error {
-	err := p.library.Serve(linkListener{l})
+	beside := newSiding(l.Addr())
+	ended := make(chan error, 1)
+	go func() { ended <- p.h2.Serve(beside) }()
+	err := p.h1.Serve(&turnout{Listener: l, protocol: p, beside: beside})
+	_ = beside.Close() // It ends with the other.
+	<-ended
 	if errors.Is(err, http.ErrServerClosed) || p.stopping.Load() {
 		return nil
 	}
@@ -157,7 +274,15 @@ func (p *Protocol) Serve(l net.Listener) error {
 // answered until ctx ends.
 func (p *Protocol) Shutdown(ctx context.Context) error {
 	p.stopping.Store(true)
-	err := p.library.Shutdown(ctx)
+	var other error
+	var ending sync.WaitGroup
+	ending.Go(func() { other = p.h2.Shutdown(ctx) })
+	err := p.h1.Shutdown(ctx)
+	ending.Wait()
+	err = errors.Join(err, other)
+	if p.transport != nil {
+		p.transport.CloseIdleConnections()
+	}
 	if p.root != nil {
 		_ = p.root.Close() // It was only read.
 	}

@@ -153,7 +153,7 @@ func TestWordsOfRefusals(t *testing.T) {
 }
 
 func TestBanSilently(t *testing.T) {
-	s := start(t, Options{BanSilently: true}, server.Service{})
+	s := start(t, Options{Words: server.Words{BanSilently: true}}, server.Service{})
 	c := s.dial(t, "127.0.0.66")
 	if got, _ := io.ReadAll(c); len(got) != 0 {
 		t.Errorf("got %q", got)
