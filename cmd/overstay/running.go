@@ -30,6 +30,9 @@ func (u *ui) serving(r app.Running) {
 	u.print("%-9s %s", "log", r.Config.Path(r.Config.Log.Path))
 	u.print("%-9s %s  (%d bans in force)", "list", r.Config.Path(r.Config.List.Path), r.Bans)
 	u.print("%-9s %s", "detector", detectorText(r.Config))
+	if r.SelfSigned != "" {
+		u.print("%-9s made for itself, which clients will not trust: %s", "tls", r.SelfSigned)
+	}
 	if r.Password != "" {
 		u.print("%-9s made for you; the password is in %s", "user", r.Password)
 	}
@@ -46,6 +49,18 @@ func detectorText(cfg *app.Config) string {
 		return count(n, "policy", "policies") + ", suggestions only (overstay review list)"
 	default:
 		return count(n, "policy", "policies")
+	}
+}
+
+// reloaded says what a hangup led to.
+func (u *ui) reloaded(r app.Reloaded) {
+	if r.Err != nil {
+		u.say("The configuration is not reloaded, the old one stays: %v", r.Err)
+		return
+	}
+	u.say("The configuration is reloaded.")
+	for _, one := range r.Restart {
+		u.say("It waits for a restart: %s", one)
 	}
 }
 

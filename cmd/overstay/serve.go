@@ -24,14 +24,19 @@ func addSuggestFlag(f *pflag.FlagSet, suggest *bool) {
 	f.BoolVar(suggest, "suggest", false, "ban nobody without approval: every decision becomes a suggestion")
 }
 
-// apply puts the flags over the configuration.
-func (o *serveOptions) apply(cfg *app.Config) {
+// load reads the configuration and puts the flags over it.
+func (o *serveOptions) load(g *global) (*app.Config, error) {
+	cfg, err := g.load()
+	if err != nil {
+		return nil, err
+	}
 	if o.noDetector {
 		cfg.Detector.Enabled = false
 	}
 	if o.suggest {
 		cfg.Detector.Action = "suggest"
 	}
+	return cfg, nil
 }
 
 func newServe(g *global) *cobra.Command {
@@ -51,16 +56,18 @@ func newServe(g *global) *cobra.Command {
 }
 
 func (o *serveOptions) run(ctx context.Context, g *global) error {
-	cfg, err := g.load()
+	cfg, err := o.load(g)
 	if err != nil {
 		return err
 	}
-	o.apply(cfg)
 	err = app.Serve(ctx, cfg, app.ServeOptions{
-		Logger:  g.logger(),
-		Ready:   g.ui.serving,
-		Decided: g.ui.decided,
-		Live:    g.ui.live,
+		Logger:   g.logger(),
+		Ready:    g.ui.serving,
+		Decided:  g.ui.decided,
+		Live:     g.ui.live,
+		Reload:   reloadOn(ctx),
+		Load:     func() (*app.Config, error) { return o.load(g) },
+		Reloaded: g.ui.reloaded,
 	})
 	if err = ended(ctx, err); err == nil {
 		g.ui.stopped()

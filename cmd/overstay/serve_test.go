@@ -212,7 +212,7 @@ func TestServeWithABadUserFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(state, "users"), []byte("anna:plain text\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	failsWith(t, []string{`service "smtp"`, "users:1"}, "--state", state, "--config", writeConfig(t, freePorts))
+	failsWith(t, []string{"mail.users", "users:1"}, "--state", state, "--config", writeConfig(t, freePorts))
 }
 
 // TestServeOnAFullDisk goes on serving when log and list cannot be written, and

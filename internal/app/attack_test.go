@@ -47,13 +47,8 @@ func (s shape) holders(service string) traffic.Group {
 func attack(t *testing.T, r *running, length time.Duration, groups ...traffic.Group) *traffic.Report {
 	t.Helper()
 	live := traffic.Live{Seed: 1, Length: length, Groups: groups}
-	for service, at := range r.address {
-		if service == traffic.WWW {
-			live.Target.WWW = []netip.AddrPort{at}
-		} else {
-			live.Target.SMTP = []netip.AddrPort{at}
-		}
-	}
+	live.Target.WWW = []netip.AddrPort{r.address[traffic.WWW]}
+	live.Target.SMTP = []netip.AddrPort{r.address[traffic.SMTP]}
 	report, err := live.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)

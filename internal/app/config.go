@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -9,13 +8,16 @@ import (
 // Config is the whole configuration. The text beside each field (doc) makes
 // the example file; a field that is absent from a file keeps its default.
 type Config struct {
-	State string `toml:"state" doc:"Folder for all that overstay writes. Relative paths below are relative to it."`
+	State string `toml:"state" read:"start" doc:"Folder for all that overstay writes. Relative paths below are relative to it."`
 
-	Log      Log       `toml:"log" doc:"The connection log: what the server writes and the detector reads."`
+	Log      Log       `toml:"log" read:"start" doc:"The connection log: what the server writes and the detector reads."`
 	List     List      `toml:"list" doc:"The banned-host list that all processes share."`
 	Detector Detector  `toml:"detector" doc:"Who decides on bans."`
 	Policies []Policy  `toml:"policy" doc:"When to ban. A policy named as a default one replaces it; others are added."`
-	Services []Service `toml:"service" doc:"What the server serves. Without any, smtp and www run on unprivileged ports of the loopback address."`
+	Mail     Mail      `toml:"mail" read:"start" doc:"Users and their mail."`
+	TLS      TLS       `toml:"tls" read:"start" doc:"The certificate."`
+	Scan     Scan      `toml:"scan" read:"start" doc:"The virus scanner."`
+	Services []Service `toml:"service" doc:"What the server serves. Without any, smtp, pop3, imap and www run on unprivileged ports of the loopback address."`
 }
 
 // Log says where the connection log is and how much of it is kept.
@@ -28,7 +30,7 @@ type Log struct {
 
 // List says where the banned-host list is.
 type List struct {
-	Path  string   `toml:"path" doc:"The database file."`
+	Path  string   `toml:"path" read:"start" doc:"The database file."`
 	Allow []Source `toml:"allow" doc:"Addresses and prefixes that are never banned, beside those of the command allow."`
 }
 
@@ -56,37 +58,33 @@ type Policy struct {
 	Services []string  `toml:"services" doc:"The services that its bans are for; none means all."`
 }
 
-// Service is one service of the server.
-type Service struct {
-	Name              string   `toml:"name" doc:"Its name in the log."`
-	Protocol          string   `toml:"protocol" doc:"smtp or www."`
-	Listen            string   `toml:"listen" doc:"Address and port; [::]:25 is every address of both families."`
-	Threads           int      `toml:"threads" doc:"Threads: connections served at the same time."`
-	Pool              string   `toml:"pool" doc:"Services that name the same pool share its threads. Empty: a pool of its own."`
-	UnprovenPerSource int      `toml:"unproven_per_source" doc:"Unproven connections one address may hold while half of the threads are held. 0: a tenth of the threads; -1: no limit."`
-	SessionsPerSource int      `toml:"sessions_per_source" doc:"Connections of any kind one address may hold. 0: no limit."`
-	Idle              Duration `toml:"idle" doc:"A client silent for longer is closed."`
-	Unproven          Duration `toml:"unproven" doc:"A client that has proven nothing for longer is closed, however busy it looks."`
-
-	SMTP SMTP `toml:"smtp" doc:"Only for the protocol smtp."`
-	WWW  WWW  `toml:"www" doc:"Only for the protocol www."`
+// Mail says where the users are and their mail, which smtp, pop3 and imap
+// share.
+type Mail struct {
+	Hostname      string   `toml:"hostname" doc:"This server's name in greetings. Empty: the machine's."`
+	Domains       []string `toml:"domains" doc:"Domains whose mail is for the users here."`
+	Users         string   `toml:"users" doc:"User file: name:bcrypt-hash, a user a line (overstay user)."`
+	Folder        string   `toml:"folder" doc:"Folder of the Maildirs."`
+	QuotaBytes    int64    `toml:"quota_bytes" doc:"How much mail one user may have. 0: no limit."`
+	QuotaMessages int      `toml:"quota_messages" doc:"How many messages one user may have. 0: no limit."`
 }
 
-// SMTP are the settings of the protocol smtp.
-type SMTP struct {
-	Hostname        string   `toml:"hostname" doc:"Its name in the greeting. Empty: the machine's."`
-	Domains         []string `toml:"domains" doc:"Domains it takes mail for."`
-	Users           string   `toml:"users" doc:"User file: name:bcrypt-hash, a user a line, as htpasswd -B writes it."`
-	Mail            string   `toml:"mail" doc:"Folder of the Maildirs."`
-	MaxMessageBytes int64    `toml:"max_message_bytes" doc:"The largest message."`
-	MaxRecipients   int      `toml:"max_recipients" doc:"Recipients of one message."`
-	PlainAuth       bool     `toml:"plain_auth" doc:"Whether a login without TLS is offered to others than this machine."`
+// TLS names the certificate of the server.
+type TLS struct {
+	Cert string `toml:"cert" doc:"Certificate with its chain, PEM. Read again when it changes. Empty: a self-signed one is made."`
+	Key  string `toml:"key" doc:"Its key, PEM."`
 }
 
-// WWW are the settings of the protocol www.
-type WWW struct {
-	Root       string   `toml:"root" doc:"Folder of the files. Empty: a page that says the server runs."`
-	StatusFrom []Source `toml:"status_from" doc:"Who may see /status."`
+// Scan says who looks for viruses in what smtp receives.
+type Scan struct {
+	Address   string   `toml:"address" doc:"clamd: unix:/path or host:port. Empty: nothing is scanned."`
+	Scanners  int      `toml:"scanners" doc:"Messages scanned at the same time."`
+	Queue     int      `toml:"queue" doc:"Messages that may wait for a scanner."`
+	Wait      Duration `toml:"wait" doc:"How long one may wait for it."`
+	Timeout   Duration `toml:"timeout" doc:"How long one scan may take."`
+	MaxBytes  int64    `toml:"max_bytes" doc:"The largest message that is scanned; at most clamd's StreamMaxLength."`
+	OnFailure string   `toml:"on_failure" doc:"What happens to a message that cannot be scanned now. refuse: the client is told to try later; pass: it is delivered with a header that says so."`
+	Oversize  string   `toml:"oversize" doc:"What happens to one that is too large to be scanned. refuse: it is not taken; pass: as above."`
 }
 
 // Default returns the configuration of a server without a file.
@@ -96,26 +94,24 @@ func Default() *Config {
 		Log:      Log{Path: "connections.log", MaxBytes: 256 << 20, MaxAge: Duration(24 * time.Hour), Keep: 30},
 		List:     List{Path: "bans.db"},
 		Detector: Detector{Enabled: true, Action: "policy", DefaultPolicies: true, ReadBack: Duration(6 * time.Hour), MaxSources: 100_000, BansPerMinute: 300},
+		Mail:     Mail{Domains: []string{"localhost"}, Users: "users", Folder: "mail"},
+		Scan: Scan{
+			Scanners: 4, Queue: 100, Wait: Duration(time.Minute), Timeout: Duration(2 * time.Minute),
+			MaxBytes: 25 << 20, OnFailure: "refuse", Oversize: "refuse",
+		},
 	}
-	for _, s := range []struct{ name, listen string }{{"smtp", "127.0.0.1:2525"}, {"www", "127.0.0.1:8080"}} {
-		service := defaultService()
-		service.Name, service.Protocol, service.Listen = s.name, s.name, s.listen
+	for _, s := range []struct{ name, protocol, listen, pool, tls string }{
+		{"smtp", "smtp", "127.0.0.1:2525", "", "starttls"},
+		{"pop3", "pop3", "127.0.0.1:2110", "", "starttls"},
+		{"imap", "imap", "127.0.0.1:2143", "", "starttls"},
+		{"www", "www", "127.0.0.1:8080", "", "off"},
+		{"https", "www", "127.0.0.1:8443", "www", "on"},
+	} {
+		service := defaultService(s.protocol)
+		service.Name, service.Listen, service.Pool, service.TLS = s.name, s.listen, s.pool, s.tls
 		c.Services = append(c.Services, service)
 	}
 	return c
-}
-
-func defaultService() Service {
-	return Service{
-		Threads:  100,
-		Idle:     Duration(2 * time.Minute),
-		Unproven: Duration(5 * time.Minute),
-		SMTP: SMTP{
-			Domains: []string{"localhost"}, Users: "users", Mail: "mail",
-			MaxMessageBytes: 25 << 20, MaxRecipients: 100,
-		},
-		WWW: WWW{StatusFrom: []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))}},
-	}
 }
 
 // Path returns path, or path within the state folder where it is relative.

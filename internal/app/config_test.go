@@ -197,7 +197,7 @@ func TestServicesOfTheFileReplaceTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Services) != 1 || c.Services[0].Protocol != "www" || c.Services[0].Threads != 7 || c.Services[0].Idle != defaultService().Idle {
+	if len(c.Services) != 1 || c.Services[0].Protocol != "www" || c.Services[0].Threads != 7 || c.Services[0].Idle != defaultService("www").Idle {
 		t.Errorf("got %+v", c.Services)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"time"
 
 	"overstay/banlist"
@@ -34,11 +36,7 @@ func Detect(ctx context.Context, cfg *Config, path string, o DetectOptions) erro
 		return err
 	}
 	defer closing(o.Logger, "list", list.Close)
-	det, err := cfg.newDetector(ctx, list)
-	if err != nil {
-		return err
-	}
-	return detect(ctx, cfg, det, list, path, o)
+	return cfg.detect(ctx, list, path, o)
 }
 
 // openList opens the list as a process does that stays, and puts the allow
@@ -64,6 +62,7 @@ type decider interface {
 type detection struct {
 	detector *detector.Detector
 	list     decider
+	trusted  []netip.Prefix // proxies, which speak for others
 	options  DetectOptions
 
 	pending []detector.Decision // not on the list yet, the oldest first
@@ -78,13 +77,18 @@ const maxPending = 100_000
 // is read.
 const batch = 256
 
-func detect(ctx context.Context, cfg *Config, det *detector.Detector, list *banlist.List, path string, o DetectOptions) error {
+// detect runs a detector on the log at path, with an open list.
+func (c *Config) detect(ctx context.Context, list *banlist.List, path string, o DetectOptions) error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &detection{detector: det, list: list, options: o}
-	err := observe(ctx, path, observation{
-		since:  time.Now().Add(-time.Duration(cfg.Detector.ReadBack)),
+	det, err := c.newDetector(ctx, list)
+	if err != nil {
+		return err
+	}
+	d := &detection{detector: det, list: list, trusted: c.trusted(), options: o}
+	err = observe(ctx, path, observation{
+		since:  time.Now().Add(-time.Duration(c.Detector.ReadBack)),
 		logger: o.Logger,
 		event: func(e *connlog.Event, live bool) {
 			d.take(d.detector.Observe(e))
@@ -130,6 +134,10 @@ func (d *detection) apply(ctx context.Context) {
 	for _, one := range d.pending {
 		if holdsAny(one.Source, own) {
 			d.options.Logger.Warn("not banned: it is this machine's own address", "source", one.Source, "policy", one.Policy)
+			continue
+		}
+		if slices.ContainsFunc(d.trusted, one.Source.Overlaps) {
+			d.options.Logger.Warn("not banned: it is a trusted proxy", "source", one.Source, "policy", one.Policy)
 			continue
 		}
 		decisions = append(decisions, one)

@@ -59,7 +59,7 @@ func (e *exampleWriter) table(v reflect.Value, path string) {
 		name := strings.TrimPrefix(path+"."+field.Tag.Get("toml"), ".")
 		if value.Kind() == reflect.Struct {
 			// The settings of another protocol say nothing here.
-			if protocol := v.FieldByName("Protocol"); protocol.IsValid() && protocol.String() != field.Tag.Get("toml") {
+			if only := field.Tag.Get("only"); only != "" && v.FieldByName("Protocol").String() != only {
 				continue
 			}
 			e.head(field, silent)

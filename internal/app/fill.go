@@ -1,15 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"reflect"
 	"time"
 )
 
 // defaults returns the settings of a service of this protocol.
 func (s Service) defaults() Service {
-	d := defaultService()
-	d.Protocol = s.Name
-	return d
+	return defaultService(cmp.Or(s.Protocol, s.Name))
 }
 
 // defaults returns the built-in policy of this name, so that a file can change

@@ -1,46 +1,45 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
-	"golang.org/x/crypto/bcrypt"
+	"overstay/server/mailstore"
 )
 
-// firstUser makes the user file, where there is none yet, with the one user
-// that every mail server has (RFC 5321, 4.5.1). Its password goes into a file
-// of its own that only the owner can read, never into a log.
-func (c *Config) firstUser() (passwordFile string, err error) {
-	for _, s := range c.Services {
-		if s.Protocol != "smtp" {
-			continue
-		}
-		users := c.Path(s.SMTP.Users)
-		if _, err := os.Stat(users); !errors.Is(err, fs.ErrNotExist) {
-			continue // There, or an error that reading it will tell.
-		}
-		password := rand.Text()
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-		if err != nil {
-			return "", fmt.Errorf("first user: %w", err)
-		}
-		if err := os.MkdirAll(filepath.Dir(users), 0o700); err != nil {
-			return "", fmt.Errorf("first user: %w", err)
-		}
-		// The user file comes last, and whole: it is what says that all is done.
-		passwordFile = filepath.Join(filepath.Dir(users), "postmaster.password")
-		if err := writeWhole(passwordFile, []byte(password+"\n")); err != nil {
-			return "", fmt.Errorf("first user: %w", err)
-		}
-		if err := writeWhole(users, fmt.Appendf(nil, "postmaster:%s\n", hash)); err != nil {
-			return "", fmt.Errorf("first user: %w", err)
-		}
+// firstUser makes the user file, where there is none yet and a service needs
+// it, with the one user that every mail server has (RFC 5321, 4.5.1). Its
+// password goes into a file of its own that only the owner can read, never
+// into a log.
+func (c *Config) firstUser(ctx context.Context) (passwordFile string, err error) {
+	users := c.Path(c.Mail.Users)
+	if _, err := os.Stat(users); !errors.Is(err, fs.ErrNotExist) || !slices.ContainsFunc(c.Services, Service.hasUsers) {
+		return "", nil // There, not needed, or an error that reading it will tell.
+	}
+	if err := os.MkdirAll(filepath.Dir(users), 0o700); err != nil {
+		return "", fmt.Errorf("first user: %w", err)
+	}
+	// The user file comes last: it is what says that all is done.
+	password := rand.Text()
+	passwordFile = filepath.Join(filepath.Dir(users), "postmaster.password")
+	if err := writeWhole(passwordFile, []byte(password+"\n")); err != nil {
+		return "", fmt.Errorf("first user: %w", err)
+	}
+	if err := mailstore.AddUser(ctx, users, "postmaster", password); err != nil {
+		return "", fmt.Errorf("first user: %w", err)
 	}
 	return passwordFile, nil
+}
+
+// hasUsers tells whether somebody can log in to the service.
+func (s Service) hasUsers() bool {
+	return s.Protocol == "smtp" || s.Protocol == "pop3" || s.Protocol == "imap"
 }
 
 // writeWhole writes a file that only its owner can read, so that it is there

@@ -32,3 +32,12 @@ func holdsAny(source netip.Prefix, addrs []netip.Addr) bool {
 	}
 	return false
 }
+
+// trusted returns the peers that tell who their clients are.
+func (c *Config) trusted() []netip.Prefix {
+	var all []netip.Prefix
+	for _, s := range c.Services {
+		all = append(all, prefixes(s.ProxyFrom)...)
+	}
+	return all
+}

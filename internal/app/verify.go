@@ -4,16 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 
 	"overstay/detector"
 )
-
-// Protocols are the names that a service's protocol can have.
-var protocols = []string{"smtp", "www"}
 
 // verify finds what the types of the fields could not refuse.
 func (c *Config) verify() error {
@@ -40,6 +34,18 @@ func (c *Config) verify() error {
 	}
 	if _, err := detector.New(c.detectorOptions()); err != nil {
 		return &ConfigError{Key: "policy", Err: err}
+	}
+	if err := c.Scan.verify(); err != nil {
+		return err
+	}
+	if c.Mail.Users == "" || c.Mail.Folder == "" {
+		return invalid("mail.users, mail.folder", "both are needed")
+	}
+	if c.Mail.QuotaBytes < 0 || c.Mail.QuotaMessages < 0 {
+		return invalid("mail.quota_bytes, mail.quota_messages", "a quota is not negative")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return invalid("tls", "cert and key go together")
 	}
 	if err := verifyEach("service", c.Services, Service.verify, func(s Service) string { return s.Name }); err != nil {
 		return err
@@ -74,31 +80,20 @@ func (p Policy) verify() error {
 	return nil
 }
 
-func (s Service) verify() error {
-	if !slices.Contains(protocols, s.Protocol) {
-		return fmt.Errorf("protocol: %q is none of %s", s.Protocol, strings.Join(protocols, ", "))
-	}
-	if strings.ContainsFunc(s.Name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("name: %q has characters other than letters, digits and signs", s.Name)
-	}
-	_, port, err := net.SplitHostPort(s.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %q is not host:port", s.Listen)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("listen: %q is not a port number", port)
-	}
+func (s Scan) verify() error {
 	switch {
-	case s.Threads < 1 || s.Threads > 1_000_000:
-		return fmt.Errorf("threads: %d is not between 1 and 1000000", s.Threads)
-	case s.SessionsPerSource < 0:
-		return fmt.Errorf("sessions_per_source: %d is negative", s.SessionsPerSource)
-	case s.UnprovenPerSource < -1:
-		return fmt.Errorf("unproven_per_source: %d is neither a limit nor -1", s.UnprovenPerSource)
-	case s.Idle <= 0 || s.Unproven <= 0:
-		return errors.New("idle, unproven: no time is no limit")
-	case s.Protocol == "smtp" && (s.SMTP.MaxMessageBytes < 1 || s.SMTP.MaxRecipients < 1):
-		return errors.New("smtp: a limit of nothing lets no mail through")
+	case s.Scanners < 1 || s.Scanners > 10_000:
+		return invalid("scan.scanners", "%d is not between 1 and 10000", s.Scanners)
+	case s.Queue < 0:
+		return invalid("scan.queue", "%d is negative", s.Queue)
+	case s.Wait <= 0 || s.Timeout <= 0:
+		return invalid("scan.wait, scan.timeout", "no time is no limit")
+	case s.MaxBytes < 0:
+		return invalid("scan.max_bytes", "%d is negative", s.MaxBytes)
+	case s.OnFailure != "refuse" && s.OnFailure != "pass":
+		return invalid("scan.on_failure", "%q is neither refuse nor pass", s.OnFailure)
+	case s.Oversize != "refuse" && s.Oversize != "pass":
+		return invalid("scan.oversize", "%q is neither refuse nor pass", s.Oversize)
 	}
 	return nil
 }
