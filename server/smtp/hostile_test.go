@@ -291,7 +291,8 @@ func TestSecondSender(t *testing.T) {
 
 // What is pipelined behind a message is the next command.
 func TestPipeliningBehindAMessage(t *testing.T) {
-	s := start(t, Options{}, server.Service{})
+	store := &fakeStore{}
+	s := start(t, Options{Store: store}, server.Service{})
 	c := s.dial(t, "127.0.0.1")
 	c.expect("220")
 	const one = "MAIL FROM:<>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\n"
@@ -312,7 +313,7 @@ func TestPipeliningBehindAMessage(t *testing.T) {
 		}
 	}
 	c.expect("221 ")
-	if n := len(s.messages(t, "anna")); n != 50 {
+	if n := store.committed(); n != 50 {
 		t.Errorf("%d messages", n)
 	}
 }

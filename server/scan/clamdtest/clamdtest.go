@@ -2,8 +2,8 @@
 // and one that does as it is told.
 //
 // The real one, [Start], runs with a configuration, a socket and a database of
-// its own. The database has two signatures, that of EICAR's test file
-// ([EICAR]) and one of our own ([Marker]).
+// its own. The database has the signatures of EICAR's test file ([EICAR]), alone
+// and within a text, and one of our own ([Marker]).
 //
 // The other one, [Fake], listens in the test's own process, takes what
 // INSTREAM sends, and answers what a function says: late, in pieces, garbage,
@@ -58,7 +58,8 @@ func Start(t testing.TB) *Daemon {
 	hash := md5.Sum([]byte(EICAR()))
 	files := map[string]string{
 		"db/test.hdb": hex.EncodeToString(hash[:]) + ":68:Eicar-Test-Signature\n",
-		"db/test.ndb": "Overstay-Test:0:*:" + hex.EncodeToString([]byte(Marker)) + "\n",
+		"db/test.ndb": "Overstay-Test:0:*:" + hex.EncodeToString([]byte(Marker)) + "\n" +
+			"Eicar-Test-Signature:0:*:" + hex.EncodeToString([]byte(EICAR())) + "\n",
 		"clamd.conf": fmt.Sprintf("LocalSocket %[1]s/clamd.sock\nDatabaseDirectory %[1]s/db\nTemporaryDirectory %[1]s/tmp\n"+
 			"Foreground yes\nStreamMaxLength 1M\nScanMail yes\nMaxThreads 10\n", dir),
 	}
