@@ -228,3 +228,23 @@ func TestRefusingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// An admitted connection costs one allocation: itself.
+func TestAdmittingAllocatesOnce(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	svc := loopService(t, 1, &lines{})
+	raw := net.Conn(nowhere{addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}})
+	n := testing.AllocsPerRun(1000, func() {
+		svc.admit(raw)
+		c, err := svc.door.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close() // It is nowhere.
+	})
+	if n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -29,7 +29,8 @@ type Log interface {
 // Protocol serves admitted connections.
 type Protocol interface {
 	// Serve serves the connections that l hands out until l is closed or
-	// Shutdown is called. Each is a *Conn, and must be closed.
+	// Shutdown is called. Each is a *Conn, or under Service.TLS a *tls.Conn
+	// over one whose handshake is done (see [Admitted]), and must be closed.
 	Serve(l net.Listener) error
 	// Shutdown makes idle sessions end, waits for the others until ctx ends,
 	// and returns ctx's error if some are left.

@@ -22,13 +22,17 @@ func TestGreetDelay(t *testing.T) {
 		if got := time.Since(start); got != greetDelay {
 			t.Errorf("greeted after %v", got)
 		}
+		slow := newPipeClient(p.dial("192.0.2.1"))
+		time.Sleep(greetDelay + 5*time.Second) // It may take as long for our words as any other.
+		slow.expect(t, "hi")
+		_ = slow.Close()
 		time.Sleep(time.Minute) // Our own deadline has no effect any more.
 		if got := c.say("quit"); got != "error: EOF" {
 			t.Errorf("at the end: %q", got)
 		}
 		synctest.Wait()
-		e := r.log.of(connlog.Close)[0]
-		if e.Stages[connlog.StageGreeting] != greetDelay+time.Minute || e.Fails != 0 || e.End != connlog.EndServer {
+		e := r.log.of(connlog.Close)[1]
+		if e.Stages[connlog.StageGreeting] != 2*greetDelay+65*time.Second || e.Fails != 0 || e.End != connlog.EndServer {
 			t.Errorf("close line: %+v", e)
 		}
 		_ = c.Close()

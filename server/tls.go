@@ -8,7 +8,8 @@ import (
 )
 
 // Admitted returns the connection that a protocol's listener handed out: as it
-// is, or under TLS.
+// is, or under TLS. How a client says goodbye under TLS is between it and the
+// protocol, so the log takes that for the server's end.
 func Admitted(c net.Conn) (*Conn, bool) {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()

@@ -167,11 +167,22 @@ func TestEndDuringPreparation(t *testing.T) {
 	under, _ := tlsService(t, 4)
 	delayed := testService(4)
 	delayed.GreetDelay = time.Hour
-	for name, s := range map[string]Service{"handshake": under, "delay": delayed} {
+	for name, c := range map[string]struct {
+		service Service
+		say     string
+	}{"handshake": {under, ""}, "delay": {delayed, ""}, "delay of a talker": {delayed, "login\n"}} {
+		s, fails := c.service, len(c.say)/len("login\n")
+		dial := func(t *testing.T, r *running) *client {
+			conn := r.dial(t, "127.0.0.1")
+			_, _ = io.WriteString(conn, c.say) // It is open.
+			eventually(t, "admission", func() bool {
+				return len(r.pools[0].collect(nil)) == 1 && len(r.log.of(connlog.Fail)) == fails
+			})
+			return conn
+		}
 		t.Run(name+", banned", func(t *testing.T) {
 			r := run(t, Options{Services: []Service{s}})
-			c := r.dial(t, "127.0.0.1")
-			eventually(t, "admission", func() bool { return len(r.pools[0].collect(nil)) == 1 })
+			c := dial(t, r)
 			r.banned.set("127.0.0.1", true)
 			if n := r.Recheck(); n != 1 || r.busy() != 0 {
 				t.Errorf("%d ended, %d threads held", n, r.busy())
@@ -179,7 +190,7 @@ func TestEndDuringPreparation(t *testing.T) {
 			if got := c.line(); !strings.Contains(got, "reset") {
 				t.Errorf("the banned client reads %q", got)
 			}
-			if e := r.log.of(connlog.Close)[0]; e.End != connlog.EndBanned || e.Fails != 0 {
+			if e := r.log.of(connlog.Close)[0]; e.End != connlog.EndBanned || e.Fails != fails {
 				t.Errorf("close line: %+v", e)
 			}
 			if err := r.Shutdown(context.Background()); err != nil { // It waits for all that runs.
@@ -189,15 +200,14 @@ func TestEndDuringPreparation(t *testing.T) {
 		})
 		t.Run(name+", stopped", func(t *testing.T) {
 			r := run(t, Options{Services: []Service{s}})
-			c := r.dial(t, "127.0.0.1")
-			eventually(t, "admission", func() bool { return len(r.pools[0].collect(nil)) == 1 })
+			c := dial(t, r)
 			if err := r.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 			if got := c.line(); !strings.HasPrefix(got, "error: ") {
 				t.Errorf("the client reads %q", got)
 			}
-			if e := r.log.of(connlog.Close); len(e) != 1 || e[0].End != connlog.EndShutdown || e[0].Fails != 0 {
+			if e := r.log.of(connlog.Close); len(e) != 1 || e[0].End != connlog.EndShutdown || e[0].Fails != fails {
 				t.Errorf("close lines: %+v", e)
 			}
 			checkLog(t, r.log.events)
