@@ -22,12 +22,16 @@ func FuzzConversation(f *testing.F) {
 		"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<anna@example.org>\r\nBDAT 5\r\nhelloAUTH PLAIN AGFubmEAeA==\r\nEHLO y\r\n",
 		"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN\r\n*\r\n",
 		"DATA\r\nRCPT TO:<x>\r\nMAIL FROM:<\r\nHELO\r\nBDAT 99999999999 LAST\r\nSTARTTLS\r\n",
+		"EHLO x\r\nSTARTTLS\r\n",
+		"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<>\r\n",
+		"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nRCPT TO:<anna@example.org>\r\nDATA\r\nx\n.\r\n.\r\n.\r\r\n.\r\nNOOP\r\n",
 		"EHLO x\r\nMAIL FROM:<a@b> SIZE=1 SIZE=x BODY=9BIT\r\nVRFY x\r\n\r\n\x00\xff\r\n",
 	} {
 		f.Add([]byte(s))
 	}
 	store := &fakeStore{}
-	s := start(f, Options{Store: store, Users: fakeUsers{}}, server.Service{})
+	serverSide, _ := certificate(f)
+	s := start(f, Options{Store: store, Users: fakeUsers{}, TLS: serverSide}, server.Service{})
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := net.Dial("tcp", s.Addr("smtp").String())
 		if err != nil {

@@ -230,3 +230,26 @@ func TestShutdownUnderTLS(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TLS from the first byte: the server has done the handshake.
+func TestImplicitTLS(t *testing.T) {
+	serverSide, clientSide := certificate(t)
+	s := start(t, Options{TLS: serverSide}, server.Service{TLS: serverSide})
+	raw := s.dial(t, "127.0.0.1")
+	under := tls.Client(raw.Conn, clientSide)
+	c := &talk{under, t, bufio.NewReader(under)}
+	c.expect("220")
+	if got := c.say("EHLO x", "250-"); strings.Contains(got, "STARTTLS") || !strings.Contains(got, "AUTH PLAIN") {
+		t.Errorf("offers %q", got)
+	}
+	c.say("STARTTLS", "503 ")
+	c.mailTo("anna@example.org")
+	c.say("x\r\n.", "250 ")
+	c.say("QUIT", "221 ")
+	if got := s.messages(t, "anna"); len(got) != 1 || !strings.Contains(got[0], " with ESMTPS id ") {
+		t.Errorf("anna has %q", got)
+	}
+	if e := s.log.closed(t, 1); e.Stages[connlog.StageTLS] <= 0 || !e.Proven {
+		t.Errorf("close line %+v", e)
+	}
+}
