@@ -115,7 +115,7 @@ func TestHTTP2LeavesACrowd(t *testing.T) {
 	s := startTLS(t, Options{}, server.Service{Threads: 2})
 	c := s.h2(t)
 	c.request(1, "/", true)
-	if c.wait(frameData, 0); !c.wait(frameGoAway, 0) {
+	if !c.wait(frameGoAway, 0) {
 		t.Error("no goodbye")
 	}
 	if e := s.log.wait(t, connlog.Close, 1); !e.Proven || e.Held > 5*time.Second {
@@ -291,7 +291,7 @@ func TestBadHTTP2Fails(t *testing.T) {
 	for i, send := range []func(*rawH2){
 		func(c *rawH2) { c.frame(frameData, 0, 1, []byte("x")) },           // Of no stream.
 		func(c *rawH2) { c.frame(framePing, 0, 0, []byte("x")) },           // Not its size.
-		func(c *rawH2) { c.frame(frameHeaders, 0, 2, []byte{0x82}) },       // Not the client's.
+		func(c *rawH2) { c.frame(frameHeaders, 4, 2, []byte{0x82}) },       // Not the client's.
 		func(c *rawH2) { c.frame(frameHeaders, 4, 1, []byte{0xff, 0xff}) }, // Not a header.
 	} {
 		c := s.h2(t)

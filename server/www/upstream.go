@@ -37,7 +37,9 @@ func (p *Protocol) forwarded() http.Handler {
 		Rewrite:      p.rewrite,
 		Transport:    p.newUpstream(),
 		ErrorHandler: p.upstreamFailed,
-		ErrorLog:     log.New(libraryLog{p.options.Logger}, "", 0),
+		// What has come is passed on at once: more may take its time.
+		FlushInterval: -1,
+		ErrorLog:      log.New(libraryLog{p.options.Logger}, "", 0),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -53,6 +55,8 @@ func (p *Protocol) forwarded() http.Handler {
 		// nothing that could be counted or limited.
 		r.Header.Del("Upgrade")
 		r.Body = http.MaxBytesReader(w, r.Body, p.options.MaxBodyBytes)
+		// An upstream may begin to answer before it has all of the body.
+		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 always has it.
 		proxy.ServeHTTP(w, r)
 	})
 }

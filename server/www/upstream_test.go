@@ -74,9 +74,11 @@ func TestUpstreamSeesTheClient(t *testing.T) {
 func TestUpstreamBodies(t *testing.T) {
 	echo := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
+			_ = http.NewResponseController(w).EnableFullDuplex()
 			_, _ = io.Copy(w, r.Body)
 			return
 		}
+		_, _ = io.Copy(io.Discard, r.Body)
 		http.ServeContent(w, r, "a", time.Time{}, strings.NewReader("0123456789"))
 	})
 	s := start(t, Options{Upstream: echo, MaxBodyBytes: 3 << 20}, server.Service{})
@@ -100,7 +102,7 @@ func TestUpstreamBodies(t *testing.T) {
 	for _, request := range []string{
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4000000\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3d0900\r\n" + strings.Repeat("x", 4_000_000) + "\r\n0\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3d0900\r\n" + strings.Repeat("x", 4_000_000) + "\r\n0\r\n\r\n",
 	} {
 		c := s.dial(t, "127.0.0.1")
 		go func() { _, _ = io.WriteString(c, request) }() // It may be hung up on.
@@ -132,9 +134,7 @@ func TestUpstreamFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close() // Nobody listens there now.
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
-	silent := behind(t, func(http.ResponseWriter, *http.Request) { <-release })
+	silent := behind(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	stalls := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "10")
 		_, _ = io.WriteString(w, "half")
@@ -144,6 +144,7 @@ func TestUpstreamFails(t *testing.T) {
 	dies := behind(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")
 		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
 	for name, c := range map[string]struct {
