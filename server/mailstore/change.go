@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,97 +25,150 @@ type Transfer struct {
 // TakeNew moves the messages in the new folder to cur, and returns their UIDs:
 // they are recent for who took them, and for nobody else.
 func (m *Mailbox) TakeNew() ([]uint32, error) {
-	var taken []uint32
-	err := m.account.locked(func() error {
-		l, err := m.lookLocked(nil)
-		if err != nil {
-			return err
+	return m.each(nil, func(msg *Message) (bool, error) {
+		if !msg.New {
+			return false, nil
 		}
-		for i := range l.Messages {
-			if msg := &l.Messages[i]; msg.New {
-				switch err := m.rename(msg, msg.Flags); {
-				case err == nil:
-					taken = append(taken, msg.UID)
-				case !errors.Is(err, fs.ErrNotExist):
-					return deliveryError("take new mail", err)
-				}
-			}
-		}
-		if len(taken) > 0 {
-			_, err = m.lookLocked(nil)
-		}
-		return err
+		return true, m.rename(msg, msg.Flags)
 	})
-	return taken, err
 }
 
 // ChangeFlags sets and clears flags of messages. Messages that are gone are
 // left out of what it returns.
 func (m *Mailbox) ChangeFlags(uids []uint32, set, clear Flags) (changed []uint32, err error) {
-	err = m.each(uids, func(msg *Message) error {
-		flags := msg.Flags&^clear | set
-		if flags == msg.Flags && !msg.New {
-			changed = append(changed, msg.UID)
-			return nil
-		}
-		if err := m.rename(msg, flags); err != nil {
-			return err
-		}
-		changed = append(changed, msg.UID)
-		return nil
-	})
-	return changed, err
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	return m.each(uids, func(msg *Message) (bool, error) { return true, m.rename(msg, msg.Flags&^clear|set) })
 }
 
-// rename gives the file of a message its name in cur.
+// rename gives the file of a message its name in cur, if it has another.
 func (m *Mailbox) rename(msg *Message, flags Flags) error {
-	from := filepath.Join(m.folder.dir, msg.path())
-	to := filepath.Join(m.folder.dir, "cur", fileName(msg.Name, flags))
-	if from == to {
+	if flags == msg.Flags && !msg.New {
 		return nil
 	}
-	return m.account.usage.change(0, 0, func() error { return m.account.store.disk.Rename(from, to) },
+	from, file := filepath.Join(m.folder.dir, msg.path()), fileName(msg.Name, flags)
+	to := filepath.Join(m.folder.dir, "cur", file)
+	err := m.account.usage.change(0, 0, func() error { return m.account.store.disk.Rename(from, to) },
 		filepath.Dir(from), filepath.Dir(to))
+	if err == nil {
+		msg.Flags, msg.New, msg.file = flags, false, file
+	}
+	return err
 }
 
 // Remove removes messages for good. Those that are gone already are no error,
 // but left out of what it returns.
 func (m *Mailbox) Remove(uids []uint32) (removed []uint32, err error) {
-	err = m.each(uids, func(msg *Message) error {
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	return m.each(uids, func(msg *Message) (bool, error) {
 		path := filepath.Join(m.folder.dir, msg.path())
 		err := m.account.usage.change(-diskSize(path, msg.Name), -1, func() error { return m.account.store.disk.Remove(path) },
 			filepath.Dir(path))
 		if err == nil {
-			removed = append(removed, msg.UID)
+			msg.UID = 0 // It is not in the listing any more.
 		}
-		return err
+		return true, err
 	})
-	return removed, err
 }
 
-// each calls do, under the lock, with those of the messages that are there,
-// and then looks again.
-func (m *Mailbox) each(uids []uint32, do func(*Message) error) error {
-	return m.account.locked(func() error {
+// each calls do, under the lock, with copies of messages (nil: all) that it
+// may change as it changes the files. It returns those that do has done, and
+// puts the copies into the listing, so that the folder need not be read again.
+func (m *Mailbox) each(uids []uint32, do func(*Message) (bool, error)) (done []uint32, err error) {
+	err = m.account.locked(func() error {
 		l, err := m.lookLocked(nil)
 		if err != nil {
 			return err
 		}
-		for _, uid := range uids {
-			i, ok := l.Find(uid)
-			if !ok {
-				continue
-			}
-			if err = do(&l.Messages[i]); errors.Is(err, fs.ErrNotExist) {
-				err = nil
+		messages, foreign := slices.Clone(l.Messages), false
+		for i := range places(l, uids) {
+			uid := messages[i].UID
+			mine, err := do(&messages[i])
+			if errors.Is(err, fs.ErrNotExist) {
+				foreign = true // Somebody else was here.
+				if mine, err = m.again(uid, do); errors.Is(err, ErrGone) {
+					continue
+				}
 			}
 			if err != nil {
-				break
+				_, again := m.scanLocked(nil)
+				return errors.Join(messageError(err), again)
+			}
+			if mine {
+				done = append(done, uid)
 			}
 		}
-		_, again := m.lookLocked(nil)
-		return errors.Join(messageError(err), again)
+		if foreign {
+			_, err := m.scanLocked(nil)
+			return err
+		}
+		return m.noteLocked(l, messages)
 	})
+	return done, err
+}
+
+// again tries once more with a message whose file has got another name.
+func (m *Mailbox) again(uid uint32, do func(*Message) (bool, error)) (bool, error) {
+	l, err := m.scanLocked(nil)
+	if err != nil {
+		return false, err
+	}
+	i, ok := l.Find(uid)
+	if !ok {
+		return false, ErrGone
+	}
+	msg := l.Messages[i]
+	mine, err := do(&msg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, ErrGone
+	}
+	return mine, err
+}
+
+// places yields the places of messages (nil: of all) in a listing.
+func places(l *Listing, uids []uint32) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if uids == nil {
+			for i := range l.Messages {
+				if !yield(i) {
+					return
+				}
+			}
+			return
+		}
+		for _, uid := range uids {
+			if i, ok := l.Find(uid); ok && !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// noteLocked takes up what we have done to the messages ourselves.
+func (m *Mailbox) noteLocked(before *Listing, messages []Message) error {
+	var names []string
+	for i := range messages {
+		if messages[i].UID == 0 {
+			names = append(names, messages[i].Name)
+		}
+	}
+	if err := m.account.dropUIDs(m.folder, names); err != nil {
+		return err
+	}
+	stamps, err := stampsOf(m.folder.dir)
+	if err != nil {
+		return folderError("read", m.folder.name, err)
+	}
+	last := m.folder.last.Load()
+	messages = slices.DeleteFunc(messages, func(m Message) bool { return m.UID == 0 })
+	m.folder.last.Store(&look{
+		Listing: Listing{Validity: before.Validity, Next: before.Next, Messages: messages},
+		stamps:  stamps, scanned: last.scanned, took: last.took,
+	})
+	return nil
 }
 
 // Move moves messages to another folder. Each is at every moment in exactly
@@ -176,7 +231,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 	from := make([]uint32, 0, len(uids))
 	t := &Transfer{}
 	err = m.account.locked(func() error {
-		l, err := m.lookLocked(nil)
+		l, err := m.scanLocked(nil)
 		if err != nil {
 			return err
 		}
@@ -191,7 +246,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 				continue
 			}
 			if err != nil {
-				_, again := m.lookLocked(nil)
+				_, again := m.scanLocked(nil)
 				return errors.Join(transferError(err), again)
 			}
 			names, from = append(names, name), append(from, uid)
@@ -204,7 +259,7 @@ func (m *Mailbox) transfer(uids []uint32, folder string, do func(*Message, *fold
 		if t, err = to.pairs(from, names); err != nil {
 			return err
 		}
-		_, err = m.lookLocked(nil)
+		_, err = m.scanLocked(nil)
 		return err
 	})
 	return t, err
@@ -236,7 +291,7 @@ func (a *account) syncBoth(to, from string) error {
 
 // pairs gives UIDs to the messages in this folder, in their order.
 func (m *Mailbox) pairs(from []uint32, names []string) (*Transfer, error) {
-	l, err := m.lookLocked(names)
+	l, err := m.scanLocked(names)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +304,8 @@ func (m *Mailbox) pairs(from []uint32, names []string) (*Transfer, error) {
 	return t, nil
 }
 
-// Append stores a message that came over the wire. A zero time is now.
+// Append stores a message that came over the wire. A zero time is now. The UID
+// is 0 if the message is stored, but which one it has got is not known.
 func (m *Mailbox) Append(flags Flags, received time.Time, r io.Reader) (validity, uid uint32, err error) {
 	d := &Delivery{store: m.account.store}
 	defer d.Abort()
@@ -271,18 +327,18 @@ func (m *Mailbox) Append(flags Flags, received time.Time, r io.Reader) (validity
 	if err := d.Commit(); err != nil {
 		return 0, 0, err
 	}
-	err = m.account.locked(func() error {
-		l, err := m.lookLocked(nil)
+	// It is there: from now on an error would make the client store it twice.
+	_ = m.account.locked(func() error {
+		l, err := m.scanLocked([]string{name})
 		if err != nil {
 			return err
 		}
-		validity = l.Validity
 		if e := m.folder.uids.byName[name]; e != nil {
-			uid = e.uid
+			validity, uid = l.Validity, e.uid
 		}
 		return nil
 	})
-	return validity, uid, err
+	return validity, uid, nil
 }
 
 // receivedName returns a unique name for a message of that time.

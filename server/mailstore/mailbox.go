@@ -19,6 +19,10 @@ var ErrGone = errors.New("mailstore: message is gone")
 // stamp what happens within a few milliseconds with the same time.
 const settleTime = 100 * time.Millisecond
 
+// scanShare bounds the part of the time that is spent on reading a folder only
+// because something may have changed.
+const scanShare = 10
+
 // Mailbox is an open folder of a user. Its methods may be called at the same
 // time, and by several mailboxes of one folder, also in several processes.
 // Close must be called.
@@ -60,7 +64,20 @@ type folder struct {
 type look struct {
 	Listing
 	stamps  stamps
-	settled bool // a change since would show
+	settled bool // a change since would show in the stamps
+
+	scanned time.Time // when the folder was read last
+	took    time.Duration
+}
+
+// fresh tells whether there is no need to read the folder again. A change by
+// somebody else that does not show in the stamps is found a little later.
+func (l *look) fresh(dir string) bool {
+	if !l.settled && time.Since(l.scanned) > max(settleTime, scanShare*l.took) {
+		return false
+	}
+	now, err := stampsOf(dir)
+	return err == nil && now == l.stamps
 }
 
 // stamps are the times of the folders with messages.
@@ -137,10 +154,8 @@ func (m *Mailbox) Folder() string { return m.folder.name }
 
 // Look returns what the mailbox holds. It is cheap if nothing has changed.
 func (m *Mailbox) Look() (*Listing, error) {
-	if l := m.folder.last.Load(); l != nil && l.settled {
-		if now, err := stampsOf(m.folder.dir); err == nil && now == l.stamps {
-			return &l.Listing, nil
-		}
+	if l := m.folder.last.Load(); l != nil && l.fresh(m.folder.dir) {
+		return &l.Listing, nil
 	}
 	var listing *Listing
 	err := m.account.locked(func() (err error) {
@@ -153,6 +168,13 @@ func (m *Mailbox) Look() (*Listing, error) {
 // lookLocked looks while the account is locked. Messages named in order get
 // their UIDs in that order.
 func (m *Mailbox) lookLocked(order []string) (*Listing, error) {
+	if l := m.folder.last.Load(); l != nil && l.fresh(m.folder.dir) {
+		return &l.Listing, nil
+	}
+	return m.scanLocked(order)
+}
+
+func (m *Mailbox) scanLocked(order []string) (*Listing, error) {
 	l, err := m.account.scan(m.folder, order)
 	if err != nil {
 		return nil, folderError("read", m.folder.name, err)
@@ -186,7 +208,7 @@ func (m *Mailbox) withMessage(uid uint32, do func(*Message) error) error {
 		}
 	}
 	return m.account.locked(func() error {
-		l, err := m.lookLocked(nil)
+		l, err := m.scanLocked(nil)
 		if err != nil {
 			return err
 		}

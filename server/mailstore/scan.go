@@ -43,6 +43,7 @@ func (a *account) scan(f *folder, order []string) (*look, error) {
 			Listing: Listing{Validity: f.uids.validity, Next: f.uids.next, Messages: found},
 			stamps:  before,
 			settled: now.Sub(before.new) > settleTime && now.Sub(before.cur) > settleTime,
+			scanned: now, took: time.Since(now),
 		}, nil
 	}
 }

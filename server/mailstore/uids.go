@@ -62,7 +62,7 @@ func (l *uidList) readTail(path string) error {
 	if l.byName == nil || inode != l.inode || info.Size() < l.size {
 		*l = uidList{byName: make(map[string]*uidEntry), inode: inode}
 	}
-	if info.Size() == l.size {
+	if info.Size() == l.size && l.validity != 0 {
 		return nil
 	}
 	text := make([]byte, info.Size()-l.size)
@@ -250,6 +250,23 @@ func (a *account) addUIDs(dir string, l *uidList, fresh []*uidEntry, gone []*uid
 		return a.rewriteUIDs(dir, l)
 	}
 	return nil
+}
+
+// dropUIDs notes who is gone.
+func (a *account) dropUIDs(f *folder, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := a.loadUIDs(f.dir, &f.uids); err != nil {
+		return err // Another process may have written to it.
+	}
+	var gone []*uidEntry
+	for _, name := range names {
+		if e := f.uids.byName[name]; e != nil {
+			gone = append(gone, e)
+		}
+	}
+	return a.addUIDs(f.dir, &f.uids, nil, gone)
 }
 
 // renumber begins again at 1, with another validity: the UIDs have run out.
