@@ -12,6 +12,7 @@ import (
 	"overstay/connlog"
 	"overstay/internal/app"
 	"overstay/server"
+	"overstay/server/mailstore"
 )
 
 // explain says what went wrong and, where there is something to be done, what.
@@ -22,6 +23,7 @@ func explain(err error) (what, hint string) {
 	var unreadable *unreadableError
 	var listen *server.ListenError
 	var noList *noListError
+	var noUsers *noUsersError
 	var noSuggestion *noSuggestionError
 	var inside *banlist.InsideError
 	var notAllowed *notAllowedError
@@ -39,6 +41,8 @@ func explain(err error) (what, hint string) {
 		hint = listenHint(listen)
 	case errors.As(err, &noList):
 		hint = "Name the folder with --state, or the configuration with --config. serve, ban and allow begin a list."
+	case errors.As(err, &noUsers):
+		hint = "Name the folder with --state, or the configuration with --config. user add begins a user file."
 	case errors.As(err, &noSuggestion):
 		hint = "Those that wait: overstay review list"
 	case errors.As(err, &inside):
@@ -72,6 +76,14 @@ func causeHint(err error) string {
 		return "If you mean it: --force"
 	case errors.Is(err, banlist.ErrNotFound):
 		return "What is on the list: overstay bans --all"
+	case errors.Is(err, mailstore.ErrUserExists):
+		return "Another password for it: overstay user passwd NAME"
+	case errors.Is(err, mailstore.ErrNoUser):
+		return "Those that there are: overstay user list"
+	case errors.Is(err, mailstore.ErrUsersBusy):
+		return "Try again when that is done."
+	case errors.Is(err, errManyLines):
+		return "Only the password, on one line: printf '%s\\n' \"$PASSWORD\" | overstay user add NAME"
 	case errors.Is(err, connlog.ErrInUse):
 		return "Another overstay serve uses this folder. End it, or name another folder with --state."
 	case errors.Is(err, banlist.ErrNoSpace), errors.Is(err, syscall.ENOSPC):

@@ -74,3 +74,21 @@ const demoHelp = `Starts a server on loopback with 100 threads, lets ordinary cl
 behind one address use it, and then an attack that holds its threads, once
 without a policy and once with the default ones. Nothing leaves this machine,
 and nothing stays on it.`
+
+const userHelp = `The users who have mail here, for smtp, pop3 and imap alike. They stand in one
+file, a name and a bcrypt hash a line, which htpasswd -B can write as well. A
+server that runs notices each change by itself.`
+
+const userAddHelp = `Adds a user, and begins the user file if there is none. A name has a-z, 0-9 and,
+inside, the dot, the underscore and the hyphen.
+
+The password is asked for twice, or is the one line of standard input where that
+is no terminal. It has 1 to 72 bytes.`
+
+const userPasswdHelp = `Gives a user another password, which is asked for twice, or is the one line of
+standard input where that is no terminal. It has 1 to 72 bytes. Sessions that
+are open go on.`
+
+const userDelHelp = `Takes a user out of the user file. Nobody can log in by that name any more, and
+mail for it is refused. Sessions that are open go on. The mail that is there
+stays, and the command says where.`

@@ -88,7 +88,7 @@ func newRoot(g *global) *cobra.Command {
 		newServe(g), newDetect(g), newDemo(g),
 		newTop(g), newBans(g), newCheck(g), newHistory(g),
 		newReview(g), newBan(g), newUnban(g), newAllow(g), newImport(g), newExport(g),
-		newConfig(g), newVersion(g),
+		newUser(g), newConfig(g), newVersion(g),
 	)
 	return root
 }

@@ -127,7 +127,7 @@ func editUser(ctx context.Context, path, name string, edit func(line string) (st
 			after.WriteString(line)
 		}
 		if !found {
-			return "", fmt.Errorf("%w: %.100q", ErrNoUser, name)
+			return "", fmt.Errorf("%w: %.100s", ErrNoUser, name)
 		}
 		return after.String(), nil
 	})
