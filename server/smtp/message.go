@@ -53,7 +53,7 @@ func (s *session) Data(r io.Reader) error {
 
 // takeIn reads the message to its end.
 func (s *session) takeIn(m *message, r io.Reader) error {
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 8<<10)
 	for {
 		n, err := r.Read(buf)
 		piece := withoutCR(buf[:n])
@@ -185,8 +185,11 @@ func (s *session) write(m *message, head string) (Delivery, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := io.MultiReader(strings.NewReader("Return-Path: <"+printable(s.from)+">\n"+head), m.spool.reader())
-	if _, err := io.Copy(d, all); err != nil {
+	_, err = io.WriteString(d, "Return-Path: <"+printable(s.from)+">\n"+head)
+	if err == nil {
+		_, err = io.Copy(d, m.spool.reader())
+	}
+	if err != nil {
 		d.Abort()
 		return nil, err
 	}

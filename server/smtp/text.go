@@ -68,6 +68,9 @@ func (t *text) read(in *bufio.Reader, b []byte) (int, error) {
 	}
 	n := copy(b, t.out[t.gone:])
 	t.gone += n
+	if t.done() {
+		t.out, t.gone = nil, 0 // The next message may be far away.
+	}
 	return n, nil
 }
 
