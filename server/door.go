@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // door is the listener that a protocol sees: it hands out what was admitted.
@@ -12,10 +13,11 @@ import (
 type door struct {
 	addr   net.Addr
 	ready  chan struct{} // one element if something may be queued
-	closed chan struct{}
+	closed chan struct{} // shut, and nobody waits any more
 
 	mu    sync.Mutex
-	shut  bool
+	shut  bool       // nothing is passed any more
+	ended bool       // closed is closed
 	queue []net.Conn // from head on
 	head  int
 	purge int // length from which on ended connections are thrown out
@@ -76,10 +78,35 @@ func (d *door) next() (net.Conn, bool) {
 	d.head++
 	if d.head == len(d.queue) {
 		d.queue, d.head = d.queue[:0], 0
+		d.endLocked()
 	} else {
 		d.wakeLocked()
 	}
 	return c, true
+}
+
+// shutAndWait lets nobody in any more, and waits until the protocol has taken
+// those who are, or timeout is over: a client that was given a thread should
+// hear from the protocol that the server stops.
+func (d *door) shutAndWait(timeout <-chan time.Time) {
+	d.mu.Lock()
+	if !d.shut {
+		d.shut = true
+		d.endLocked()
+	}
+	d.mu.Unlock()
+	select {
+	case <-d.closed:
+	case <-timeout:
+	}
+}
+
+// endLocked ends Accept if nobody waits any more.
+func (d *door) endLocked() {
+	if d.shut && !d.ended && d.head == len(d.queue) {
+		d.ended = true
+		close(d.closed)
+	}
 }
 
 // Accept waits for the next admitted connection.
@@ -99,14 +126,10 @@ func (d *door) Accept() (net.Conn, error) {
 // Close ends Accept, and the connections that nobody has taken.
 func (d *door) Close() error {
 	d.mu.Lock()
-	if d.shut {
-		d.mu.Unlock()
-		return nil
-	}
 	d.shut = true
 	left := d.queue[d.head:]
 	d.queue, d.head = nil, 0
-	close(d.closed)
+	d.endLocked()
 	d.mu.Unlock()
 	for _, c := range left {
 		if admitted, ok := Admitted(c); ok {

@@ -39,8 +39,9 @@ type Server struct {
 	lobby      lobby
 	complaints complaints
 
-	tasks    sync.WaitGroup // accept loops, protocols, beat, what prepares connections
-	handlers sync.WaitGroup // one for each Conn until its protocol closes it
+	accepting sync.WaitGroup // accept loops
+	tasks     sync.WaitGroup // protocols, beat, what prepares connections
+	handlers  sync.WaitGroup // one for each Conn until its protocol closes it
 
 	recheck struct {
 		sync.Mutex
@@ -146,7 +147,7 @@ func (s *Server) start() error {
 	for _, svc := range s.services {
 		svc.door = newDoor(svc.listener.Addr())
 		s.tasks.Go(func() { s.report(svc, svc.Protocol.Serve(svc.door)) })
-		s.tasks.Go(func() { s.report(svc, svc.acceptLoop()) })
+		s.accepting.Go(func() { s.report(svc, svc.acceptLoop()) })
 	}
 	s.tasks.Go(s.beat)
 	return nil
@@ -210,20 +211,30 @@ func (s *Server) stopServing(ctx context.Context) error {
 	errs := make([]error, len(s.services))
 	var protocols sync.WaitGroup
 	s.lobby.close()
-	for _, svc := range s.services {
-		_ = svc.door.Close() // It cannot fail.
-	}
+	s.accepting.Wait()
 	s.cut((*Conn).isPreparing) // What has not begun need not end in order.
+	timeout := time.After(lastWords)
+	for _, svc := range s.services {
+		svc.door.shutAndWait(timeout)
+	}
 	for i, svc := range s.services {
 		protocols.Go(func() { errs[i] = svc.Protocol.Shutdown(ctx) })
 	}
 	protocols.Wait()
+	for _, svc := range s.services {
+		_ = svc.door.Close() // It cannot fail.
+	}
+	if errors.Join(errs...) == nil {
+		// A library may have been asked to stop in the moment between its
+		// taking a connection and its knowing of it.
+		waitFor(ctx, &s.handlers)
+	}
 	if s.cut(func(*Conn) bool { return true }) == 0 {
 		errs = nil // What was left has ended by itself in the meantime.
 	}
 	ended := make(chan struct{})
 	go func() {
-		s.tasks.Wait() // First, because the accept loops add to the others.
+		s.tasks.Wait() // First, because they add to the others.
 		s.handlers.Wait()
 		s.refusals.wait()
 		close(ended)
@@ -233,6 +244,20 @@ func (s *Server) stopServing(ctx context.Context) error {
 		return errors.Join(errs...)
 	case <-time.After(stragglers):
 		return errors.Join(append(errs, ErrStuck)...)
+	}
+}
+
+// waitFor waits for all of a group until ctx ends. Whoever it leaves waiting
+// ends with the group.
+func waitFor(ctx context.Context, group *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
 	}
 }
 
