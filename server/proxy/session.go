@@ -32,6 +32,7 @@ type session struct {
 	watch    watcher
 	stage    connlog.Stage
 	renewed  time.Time // when the stage was last begun
+	silent   time.Time // since when the upstream is, zero if it may be
 	asked    bool      // a client that speaks first has begun to
 	said     bool      // the client has said all
 	deaf     bool      // the upstream takes no more
@@ -330,14 +331,15 @@ func (s *session) enter(stage connlog.Stage) {
 	s.conn.Enter(stage)
 }
 
-// settleLocked moves the client into the stage that the watcher tells. A step
-// that is done begins the stage anew, so that its time does, too.
-func (s *session) settleLocked(now time.Time, done bool) {
+// settleLocked moves the client into the stage that the watcher tells. What
+// the upstream has done begins the stage anew, so that its time does, too; what
+// the client does moves no limit.
+func (s *session) settleLocked(now time.Time, heard bool) {
 	stage := s.watch.stage()
 	if s.said {
 		stage = connlog.StageUpstream
 	}
-	if stage != s.stage || done && now.Sub(s.renewed) >= renewEvery {
+	if stage != s.stage || heard && now.Sub(s.renewed) >= renewEvery {
 		s.stage, s.renewed = stage, now
 		if stage == connlog.StageIdle && s.protocol.options.Speaks == HTTP {
 			s.conn.Park() // It has all that it asked for.
@@ -345,15 +347,22 @@ func (s *session) settleLocked(now time.Time, done bool) {
 			s.conn.Enter(stage)
 		}
 	}
-	s.expectLocked(now)
+	s.expectLocked(now, heard)
 }
 
 // expectLocked sets how long the upstream may be silent: for good while it is
 // the client's turn.
-func (s *session) expectLocked(now time.Time) {
+func (s *session) expectLocked(now time.Time, heard bool) {
+	waits := s.said || waitsForUpstream(s.watch.stage())
 	var deadline time.Time
-	if s.said || waitsForUpstream(s.watch.stage()) {
+	switch {
+	case !waits && s.silent.IsZero(), waits && !s.silent.IsZero() && !heard:
+		return
+	case waits:
+		s.silent = now
 		deadline = now.Add(s.protocol.options.ReplyTimeout)
+	default:
+		s.silent = time.Time{}
 	}
 	_ = s.upstream.SetReadDeadline(deadline) // A closed one fails at the read.
 }

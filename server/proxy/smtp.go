@@ -132,10 +132,10 @@ func (w *smtpWatch) push(kind smtpKind) {
 // skipMessage returns what follows the end of the message.
 func (w *smtpWatch) skipMessage(b []byte) []byte {
 	for i := 0; i < len(b); i++ {
-		switch {
-		case b[i] == messageEnd[w.ending]:
+		switch b[i] {
+		case messageEnd[w.ending]:
 			w.ending++
-		case b[i] == '\r':
+		case '\r':
 			w.ending = 1
 		default:
 			w.ending = 0

@@ -259,11 +259,11 @@ func refusal(status int, wait, words string) []byte {
 // Serve serves the connections that l hands out.
 func (p *Protocol) Serve(l net.Listener) error {
 	beside := newSiding(l.Addr())
-	ended := make(chan error, 1)
-	go func() { ended <- p.h2.Serve(beside) }()
+	var other sync.WaitGroup
+	other.Go(func() { _ = p.h2.Serve(beside) }) // It ends when it is told to.
 	err := p.h1.Serve(&turnout{Listener: l, protocol: p, beside: beside})
-	_ = beside.Close() // It ends with the other.
-	<-ended
+	_ = beside.Close() // It never fails.
+	other.Wait()
 	if errors.Is(err, http.ErrServerClosed) || p.stopping.Load() {
 		return nil
 	}
