@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 
 	"overstay/connlog"
 )
@@ -125,9 +126,7 @@ func (w *pop3Watch) reply(text []byte) {
 		w.lose()
 		return
 	}
-	if w.queue = w.queue[1:]; len(w.queue) == 0 {
-		w.queue = nil // Or the commands before would be kept.
-	}
+	w.queue = slices.Delete(w.queue, 0, 1)
 	switch {
 	case kind == pop3Lines:
 		w.lines = good

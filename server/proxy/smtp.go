@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"overstay/connlog"
@@ -210,9 +211,7 @@ func (w *smtpWatch) reply(code int) {
 		w.login.asked = true
 		return
 	}
-	if w.queue = w.queue[1:]; len(w.queue) == 0 {
-		w.queue = nil // Or the commands before would be kept.
-	}
+	w.queue = slices.Delete(w.queue, 0, 1)
 	good, refused := code >= 200 && code < 300, code >= 500
 	switch {
 	case kind == smtpAuth:
