@@ -68,10 +68,8 @@ func (p patient) Write(b []byte) (int, error) {
 	return p.Conn.Write(b)
 }
 
+// startTLS forgets what came in the clear (RFC 3207, 4.2).
 func (d *dialogue) startTLS(ctx context.Context, config *tls.Config) error {
-	if d.in.Buffered() > 0 {
-		return errAnswer // It came in the clear.
-	}
 	if err := d.conn.SetDeadline(time.Now().Add(d.relay.Timeout)); err != nil {
 		return err
 	}

@@ -129,6 +129,24 @@ func TestTruncatedMessages(t *testing.T) {
 	}
 }
 
+// A full mailbox is told before the message comes, where the client says how
+// large it is.
+func TestQuota(t *testing.T) {
+	s := start(t, Options{}, server.Service{})
+	s.mail.SetQuota(mailstore.Quota{Bytes: 10_000})
+	c := s.greeted(t)
+	c.say("MAIL FROM:<a@example.net> SIZE=20000", "250 ")
+	c.say("RCPT TO:<anna@example.org>", "452 4.2.2 ")
+	c.say("RSET", "250 ")
+	c.mailTo("anna@example.org")
+	c.say(strings.Repeat("12345678\r\n", 2000)+".", "452 4.2.2 ")
+	c.mailTo("anna@example.org")
+	c.say("x\r\n.", "250 ")
+	if n := len(s.messages(t, "anna")); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 type panicStore struct{}
 
 func (panicStore) Begin([]string) (Delivery, error) { panic("a bug") }
