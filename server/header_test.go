@@ -120,6 +120,15 @@ func TestHeadersWithExtensions(t *testing.T) {
 	}
 }
 
+// A header that is too long is not waited for.
+func TestHeaderThatIsTooLong(t *testing.T) {
+	start := strings.NewReader(v2("\x21\x11\xff\xff"))
+	k := &kept{Conn: readOnly{io.MultiReader(start, iotest.ErrReader(io.ErrClosedPipe))}}
+	if _, err := k.readHeader(netip.AddrPort{}); !errors.Is(err, errHeader) || errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("error: %v", err)
+	}
+}
+
 // readOnly is a connection that only reads.
 type readOnly struct{ io.Reader }
 

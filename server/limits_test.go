@@ -93,6 +93,38 @@ func TestPatienceUnderStress(t *testing.T) {
 	})
 }
 
+// The server can lose patience long before the pool is crowded, and it finds
+// it again.
+func TestPatienceOfAnEmptyPool(t *testing.T) {
+	for _, leave := range []bool{false, true} {
+		s := testService(10)
+		s.Limits = Limits{Idle: 100 * time.Second, StressedIdle: 10 * time.Second, StressFrom: 0.1, Unproven: -1}
+		simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
+			time.Sleep(foldEvery / 2) // Not at a tick of the server.
+			c := p.enter(t, "192.0.2.1", "idle")
+			time.Sleep(20 * time.Second)
+			var proven []*client
+			for range 3 {
+				proven = append(proven, p.enter(t, "192.0.2.2", "login"))
+			}
+			time.Sleep(20 * time.Second)
+			want := 30 * time.Second // 70 s with a third of the way to a full pool.
+			if leave {
+				want = 60 * time.Second
+				for _, o := range proven {
+					_ = o.Close() // It says nothing more.
+				}
+			}
+			if got := held(c); got != want {
+				t.Errorf("all others leave %v: held for another %v, want %v", leave, got, want)
+			}
+			for _, o := range append(proven, c) {
+				_ = o.Close() // Whoever is left.
+			}
+		})
+	}
+}
+
 // A client that is proven may wait in IDLE for its half hour, though no step
 // may take more than ten minutes.
 func TestProvenClientsMayIdle(t *testing.T) {

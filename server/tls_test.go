@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,6 +214,26 @@ func TestEndDuringPreparation(t *testing.T) {
 			checkLog(t, r.log.events)
 		})
 	}
+}
+
+// A connection whose proxy was listened to while the server stopped is not
+// waited for either.
+func TestAdmissionAfterTheEnd(t *testing.T) {
+	s, _ := tlsService(t, 4)
+	simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
+		_ = r.Shutdown(t.Context())
+		svc := r.services[0]
+		ours, theirs := net.Pipe()
+		svc.decide(ours, netip.MustParseAddrPort("203.0.113.9:80"), svc.current())
+		if got := held(theirs); got != 0 {
+			t.Errorf("held for %v", got)
+		}
+		_ = theirs.Close()
+		r.handlers.Wait()
+		if e := r.log.of(connlog.Close); len(e) != 1 || e[0].End != connlog.EndShutdown {
+			t.Errorf("close lines: %+v", e)
+		}
+	})
 }
 
 // Who is turned away from a service under TLS is told so under TLS, in words
