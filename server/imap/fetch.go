@@ -29,6 +29,9 @@ func (s *session) Fetch(w *imapserver.FetchWriter, set goimap.NumSet, o *goimap.
 	if len(o.BodySection) > maxSections {
 		return no(goimap.ResponseCodeLimit, "Too many sections")
 	}
+	if err := s.refresh(); err != nil {
+		return err
+	}
 	places, err := v.pick(set)
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 		svc.UnprovenPerSource = -1
 	}
 	s.Server, err = server.New(server.Options{
-		Services: []server.Service{svc}, Log: s.log, Grace: 100 * time.Millisecond,
+		Services: []server.Service{svc}, Log: s.log, Grace: 10 * time.Second,
 		Banned: banned(netip.MustParseAddr("127.0.0.66")),
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 			t.Error(err)
 		}
 	}()
-	s.stop = func() {
+	s.stop = func() { // May be called again.
 		cancel()
 		<-ended
 	}

@@ -8,8 +8,10 @@ import (
 
 const (
 	// maxLineBytes bounds a line, which is a command but for its literals.
-	// The library takes 50 KB.
-	maxLineBytes = 64 << 10
+	// The library takes a little more, and then ends without a word.
+	maxLineBytes = 48 << 10
+	// maxLiteralBytes bounds a literal that is no message.
+	maxLiteralBytes = 4 << 10
 	// maxHeadBytes is how much of a line is looked at: tag and command.
 	maxHeadBytes = 128
 	// maxTailBytes is how much of its end is: the announcement of a literal.
@@ -35,6 +37,7 @@ type lines struct {
 	literal int64 // how much of a literal is still to come
 	pushed  bool  // it comes without being asked for
 	inside  bool  // of a command: a literal has ended
+	pieces  int   // of the command, handed out so far
 	skip    bool  // the rest of the command was refused
 	skipped bool  // what was handed out last must be thrown away
 	ended   bool  // the line has ended, the next begins
@@ -56,6 +59,17 @@ func (s *lines) answered() {
 	s.literal, s.inside = 0, false // It was not asked for, so it does not come.
 }
 
+// tooLarge tells whether the line announces a literal that the command cannot
+// have: only APPEND has large ones, but not in the place of its first argument.
+func (s *lines) tooLarge(command string) bool {
+	if s.literal <= maxLiteralBytes {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(s.head), " ")
+	_, argument, _ := strings.Cut(rest, " ")
+	return command != "APPEND" || s.pieces == 1 && strings.HasPrefix(argument, "{")
+}
+
 // next returns how much of b belongs together: up to the end of a line or of a
 // literal.
 func (s *lines) next(b []byte) (n int, event lineEvent) {
@@ -71,6 +85,9 @@ func (s *lines) next(b []byte) (n int, event lineEvent) {
 		s.head, s.tail, s.size, s.ended = s.head[:0], s.tail[:0], 0, false
 	}
 	begins := s.size == 0
+	if s.pieces++; begins && !s.inside {
+		s.pieces = 1
+	}
 	end := bytes.IndexByte(b, '\n')
 	n = end + 1
 	if end < 0 {

@@ -73,6 +73,7 @@ func (l *link) Read(b []byte) (int, error) {
 		l.keep(b[hand:n])
 		switch event {
 		case lineTooLong:
+			l.fail(connlog.FailCommand, "")
 			l.bye("Line too long")
 			return 0, io.EOF
 		case lineBegins, lineEnds:
@@ -80,8 +81,20 @@ func (l *link) Read(b []byte) (int, error) {
 				return 0, io.EOF
 			}
 		}
-		if !l.lines.skipped {
+		if l.lines.skipped {
+			continue
+		}
+		if !l.lines.tooLarge(l.commandName()) {
 			return hand, nil
+		}
+		if l.lines.pieces > 1 {
+			l.bye("Literal too large")
+			return 0, io.EOF
+		}
+		// The library would go on within the literal. It has seen nothing of
+		// the command, so it need not know of it.
+		if err := l.refuse("NO [TOOBIG] Literals are limited to 4096 bytes for this command"); err != nil {
+			return 0, err
 		}
 	}
 }
@@ -263,6 +276,16 @@ func (l *link) Write(b []byte) (int, error) {
 		l.replied(status)
 	}
 	return n, err
+}
+
+// refuse answers a command that the library does not get to see.
+func (l *link) refuse(text string) error {
+	l.mu.Lock()
+	tag := l.tag
+	l.answered = true
+	l.mu.Unlock()
+	_, err := io.WriteString(l.Conn, tag+" "+text+"\r\n")
+	return err
 }
 
 // statusOf returns the status of the reply that answers the command.

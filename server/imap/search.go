@@ -33,6 +33,9 @@ func (s *session) Search(kind imapserver.NumKind, c *goimap.SearchCriteria, o *g
 	if err := q.check(c); err != nil {
 		return nil, err
 	}
+	if err := s.refresh(); err != nil {
+		return nil, err
+	}
 	d := &goimap.SearchData{}
 	var numbers goimap.SeqSet
 	var uids goimap.UIDSet

@@ -105,6 +105,19 @@ func (v *view) look() (*mailstore.Listing, []uint32, error) {
 	return l, taken, nil
 }
 
+// refresh finds out what is still there, without telling the client.
+func (s *session) refresh() error {
+	l, err := s.view.mailbox.Look()
+	if err == nil && l.Validity != s.view.validity {
+		err = errReplaced
+	}
+	if err != nil {
+		return s.refusal(s.updated(err), false)
+	}
+	s.view.listing = l
+	return nil
+}
+
 // add takes up messages that the client does not know yet, and returns how
 // many. They follow all it knows: UIDs only grow.
 func (v *view) add(l *mailstore.Listing, taken []uint32) int {
