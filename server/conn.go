@@ -47,6 +47,7 @@ type Conn struct {
 	proven bool
 	fails  int
 	ended  bool
+	cut    bool // by the server, under its protocol
 	parked bool
 	// preparing is true until it is handed to the protocol.
 	preparing bool
@@ -153,7 +154,9 @@ func (c *Conn) Fail(what connlog.What, user string) int {
 // Close closes the connection and gives its thread back. The protocol must
 // call it; a second call does nothing.
 func (c *Conn) Close() error {
-	c.finish("")
+	if !c.finish("") && c.wasCut() {
+		_ = setLinger(c.raw, 0) // We are faster than abort, which wants the same.
+	}
 	err := c.raw.Close()
 	c.handled.Do(c.service.server.handlers.Done)
 	return err
@@ -168,7 +171,7 @@ func (c *Conn) finish(end connlog.End) bool {
 	if c.ended {
 		return false
 	}
-	c.ended = true
+	c.ended, c.cut = true, end == connlog.EndBanned || end == connlog.EndShutdown
 	if end == "" {
 		end = c.causeLocked()
 	}
@@ -187,6 +190,13 @@ func (c *Conn) finish(end connlog.End) bool {
 		close(c.gone)
 	}
 	return true
+}
+
+// wasCut tells whether the server ended the connection under its protocol.
+func (c *Conn) wasCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
 }
 
 // abort cuts the line with a reset: whatever was still on its way to the

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -69,8 +68,7 @@ func TestClientsOfAProxy(t *testing.T) {
 					t.Errorf("open line of %v", got)
 				}
 				if version == 1 {
-					conn.say("quit")
-					eventually(t, "the thread to be free", func() bool { return len(r.log.of(connlog.Close)) >= 1 && r.opens() < len(r.log.of(connlog.Open)) })
+					conn.say("quit") // Its thread is free when that is answered.
 				}
 			}
 		}
@@ -81,9 +79,6 @@ func TestClientsOfAProxy(t *testing.T) {
 		}
 	}
 }
-
-// opens is how many connections are open by the log.
-func (r *running) opens() int { return len(r.log.of(connlog.Open)) - len(r.log.of(connlog.Close)) }
 
 // What comes in one segment with the header belongs to the protocol, also when
 // that begins with a handshake or is turned away.
@@ -229,22 +224,27 @@ func TestSilentProxies(t *testing.T) {
 
 // The end of the server does not wait for headers.
 func TestShutdownDuringIntroduction(t *testing.T) {
-	r := run(t, Options{Services: []Service{behindProxy(2)}})
-	c := r.dial(t, "127.0.0.1")
-	eventually(t, "the header to be waited for", func() bool { return r.services[0].introducing.Load() == 1 })
-	start := time.Now()
-	if err := r.Shutdown(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if got := time.Since(start); got >= introductionTime {
-		t.Errorf("it took %v", got)
-	}
-	if got := c.line(); !strings.HasPrefix(got, "error: ") {
-		t.Errorf("got %q", got)
-	}
-	if n := len(r.log.of(connlog.Open)); n != 0 {
-		t.Errorf("%d open lines", n)
-	}
+	simulate(t, behindProxy(2), Options{}, func(t *testing.T, r *running, p *pipes) {
+		c := p.dial("192.0.2.7")
+		synctest.Wait()
+		if n := r.services[0].introducing.Load(); n != 1 {
+			t.Errorf("%d are waited for", n)
+		}
+		start := time.Now()
+		if err := r.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := time.Since(start); got != 0 {
+			t.Errorf("it took %v", got)
+		}
+		if got := held(c); got != 0 {
+			t.Errorf("held for another %v", got)
+		}
+		_ = c.Close()
+		if n := len(r.log.of(connlog.Open)); n != 0 {
+			t.Errorf("%d open lines", n)
+		}
+	})
 }
 
 // Headers leave no memory behind, whatever their length.
