@@ -20,9 +20,10 @@ type session struct {
 	link     *link
 	idling   sync.WaitGroup
 
-	mu   sync.Mutex // held by each command, and by Idle while it writes
-	user string     // empty before login
-	view *view      // of the selected mailbox, nil if none is
+	mu     sync.Mutex // held by each command, and by Idle while it writes
+	user   string     // empty before login
+	view   *view      // of the selected mailbox, nil if none is
+	closed bool
 }
 
 var (
@@ -41,6 +42,9 @@ func (p *Protocol) newSession(c *imapserver.Conn) (imapserver.Session, *imapserv
 
 // Close ends the session.
 func (s *session) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.idling.Wait()
 	return s.Unselect()
 }

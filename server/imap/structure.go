@@ -192,6 +192,9 @@ func (s *structure) close(depth int, end, without int64) {
 			s.describe(p)
 		}
 		p.end = max(end-without, p.body)
+		if n := len(p.children); n > 0 {
+			p.end = max(p.end, p.children[n-1].end) // Its header has no room to end in.
+		}
 		p.lines = s.line - p.from
 		if without > 0 && p.lines > 0 {
 			p.lines--

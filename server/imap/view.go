@@ -232,9 +232,13 @@ func (s *session) updated(err error) error {
 
 // Idle tells the client what happens until stop is closed.
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil // The line was cut before we began.
+	}
 	s.idling.Add(1)
 	defer s.idling.Done()
-	s.mu.Lock()
 	v := s.view
 	s.mu.Unlock()
 	if v == nil {
