@@ -185,7 +185,7 @@ func (s *session) write(m *message, head string) (Delivery, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.WriteString(d, "Return-Path: <"+printable(s.from)+">\n"+head)
+	_, err = io.WriteString(d, "Return-Path: <"+returnPath(s.from)+">\n"+head)
 	if err == nil {
 		_, err = io.Copy(d, m.spool.reader())
 	}

@@ -83,8 +83,9 @@ func (n *next) seen() (lines, mails []string, conns int) {
 	return slices.Clone(n.lines), slices.Clone(n.mails), n.conns
 }
 
-// say answers a line, and tells whether it goes on.
-func (n *next) say(c net.Conn, line, usual string) bool {
+// say answers a line, or the end of a mail, which it keeps if it says yes. It
+// tells whether the answer was the usual one, and whether it goes on.
+func (n *next) say(c net.Conn, line, usual, mail string) (yes, on bool) {
 	n.mu.Lock()
 	n.lines = append(n.lines, line)
 	answer := usual
@@ -93,23 +94,26 @@ func (n *next) say(c net.Conn, line, usual string) bool {
 			answer = a
 		}
 	}
+	if line == "." && (answer == usual || answer == "hang") {
+		n.mails = append(n.mails, mail)
+	}
 	n.mu.Unlock()
 	switch answer {
 	case "":
-		return false
+		return false, false
 	case "wait":
 		<-n.closed
-		return false
+		return false, false
 	case "hang":
-		_, _ = io.WriteString(c, usual+"\r\n")
-		return false
+		_, err := io.WriteString(c, usual+"\r\n")
+		return err == nil, false
 	}
 	_, err := io.WriteString(c, answer+"\r\n")
-	return err == nil
+	return answer == usual, err == nil
 }
 
 func (n *next) serve(c net.Conn) {
-	if !n.say(c, "", "220 next ESMTP") {
+	if _, on := n.say(c, "", "220 next ESMTP", ""); !on {
 		return
 	}
 	in := bufio.NewReader(c)
@@ -124,42 +128,32 @@ func (n *next) serve(c net.Conn) {
 		case "EHLO":
 			usual = "250-next\r\n250-8BITMIME\r\n250 SIZE 1000000"
 		case "DATA":
-			if !n.say(c, line, "354 go") {
-				return
-			}
-			if n.saysNo("DATA") {
-				continue
-			}
-			var mail strings.Builder
-			for !strings.HasSuffix("\r\n"+mail.String(), "\r\n.\r\n") {
-				line, err := in.ReadString('\n')
-				if err != nil {
-					return
-				}
-				mail.WriteString(line)
-			}
-			if !n.say(c, ".", "250 2.0.0 taken") {
-				return
-			}
-			if !n.saysNo(".") {
-				n.mu.Lock()
-				n.mails = append(n.mails, mail.String())
-				n.mu.Unlock()
-			}
-			continue
+			usual = "354 go"
 		case "QUIT":
 			return
 		}
-		if !n.say(c, line, usual) {
+		yes, on := n.say(c, line, usual, "")
+		if on && yes && line == "DATA" {
+			on = n.take(c, in)
+		}
+		if !on {
 			return
 		}
 	}
 }
 
-func (n *next) saysNo(key string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.script[key] != ""
+// take takes a message.
+func (n *next) take(c net.Conn, in *bufio.Reader) bool {
+	var mail strings.Builder
+	for !strings.HasSuffix("\r\n"+mail.String(), "\r\n.\r\n") {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		mail.WriteString(line)
+	}
+	_, on := n.say(c, ".", "250 2.0.0 taken", mail.String())
+	return on
 }
 
 // front starts a server that relays example.net to the upstream.

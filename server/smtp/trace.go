@@ -34,6 +34,14 @@ func (s *session) received(now time.Time) string {
 		printable(s.library.Hostname()), literal, by, s.protocol.options.Hostname, with, s.link.ID(), now.Format(time.RFC1123Z))
 }
 
+// returnPath returns the sender as it may stand in a header line.
+func returnPath(from string) string {
+	if path, ok := mailbox(from); ok {
+		return path
+	}
+	return printable(from) // Empty, or not an address that others would know.
+}
+
 // printable makes what a client sent safe in a header line.
 func printable(s string) string {
 	if len(s) > 255 {
