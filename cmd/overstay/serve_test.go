@@ -93,10 +93,12 @@ func (s *served) find(pattern string) string {
 	}
 }
 
-// freePorts is a configuration of the default services on ports that are free.
+// freePorts is a configuration on ports that are free. Without TLS, because
+// clients in Go want to trust a certificate.
 const freePorts = `
 [[service]]
 name = "smtp"
+tls = "off"
 listen = "127.0.0.1:0"
 [[service]]
 name = "www"
