@@ -309,6 +309,20 @@ func TestEditSeesOtherChanges(t *testing.T) {
 	if names, err := UserNames(path); err != nil || len(names) != 3 {
 		t.Errorf("%q, %v", names, err)
 	}
+	// Not even one that keeps the size.
+	if err := os.Chtimes(path, time.Time{}, time.Unix(1_700_000_000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	times = 0
+	err = editUsers(t.Context(), path, func(text string) (string, error) {
+		if times++; times == 1 {
+			writeFile(t, path, strings.Replace(text, "ben:", "bea:", 1))
+		}
+		return text + "# end\n", nil
+	})
+	if names, e := UserNames(path); err != nil || e != nil || times != 2 || !slices.Contains(names, "bea") {
+		t.Errorf("after %d times: %q, %v, %v", times, names, err, e)
+	}
 	err = editUsers(t.Context(), path, func(text string) (string, error) {
 		writeFile(t, path, text+"#\n")
 		return text, nil

@@ -213,6 +213,22 @@ func (s *site) left(t testing.TB, user string) int {
 	return n
 }
 
+// file returns the file of a message that nobody has read.
+func (s *site) file(t testing.TB, user, text string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.mail.Path(user), "new", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if got, err := os.ReadFile(f); err == nil && string(got) == text {
+			return f
+		}
+	}
+	t.Fatalf("no file of %q", text)
+	return ""
+}
+
 // talk is a conversation by hand.
 type talk struct {
 	net.Conn

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -50,6 +51,9 @@ type Options struct {
 // maxWordsBytes is how long the text of a refusal may be: a first line has 512
 // octets with its code and its end (RFC 2449, section 4).
 const maxWordsBytes = 400
+
+// stoppingWords are the last that are said when the server stops.
+const stoppingWords = "-ERR [SYS/TEMP] Service shutting down\r\n"
 
 // ErrOptions is the error of New when the options do not fit together.
 var ErrOptions = errors.New("pop3: bad options")
@@ -173,7 +177,8 @@ func (p *Protocol) begin(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping.Load() {
-		_ = c.Close() // It has not even begun.
+		_, _ = io.WriteString(c, stoppingWords) // There is room for it, and it need not be heard.
+		_ = c.Close()
 		return true
 	}
 	p.sessions[s] = struct{}{}

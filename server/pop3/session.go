@@ -90,7 +90,7 @@ func (s *session) converse() {
 	for {
 		line, err := s.command()
 		if errors.Is(err, errStopping) {
-			s.printf("-ERR [SYS/TEMP] Service shutting down")
+			_, _ = s.writer().WriteString(stoppingWords) // flush has the error.
 		}
 		if err == nil {
 			err = s.answer(s.do(line))
