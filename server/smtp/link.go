@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -174,7 +175,7 @@ func (l *link) Write(b []byte) (int, error) {
 		l.silent = !last
 		return len(b), nil
 	}
-	l.out = append(l.out, l.offer(b)...)
+	l.out = append(l.out, l.edit(b)...)
 	if code >= 500 && code <= 504 && last {
 		l.fail(connlog.FailCommand, "")
 	}
@@ -187,16 +188,23 @@ func (l *link) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// offer makes a line of what the library offers true: it cannot know of
-// STARTTLS, and messages in chunks are not taken.
-func (l *link) offer(line []byte) []byte {
-	if string(line) != "250-CHUNKING\r\n" {
-		return line
+// edit makes a line of the library's true. It cannot know of STARTTLS, messages
+// in chunks are not taken, and there is no queue.
+func (l *link) edit(line []byte) []byte {
+	switch {
+	case string(line) == "250-CHUNKING\r\n":
+		if l.protocol.options.TLS == nil || l.secure() {
+			return nil
+		}
+		return []byte("250-STARTTLS\r\n")
+	case bytes.HasPrefix(line, []byte("250 2.0.0 Roger")):
+		return []byte("250 2.1.0 Sender accepted\r\n")
+	case bytes.HasPrefix(line, []byte("250 2.0.0 I'll make sure")):
+		return []byte("250 2.1.5 Recipient accepted\r\n")
+	case string(line) == "250 2.0.0 OK: queued\r\n":
+		return []byte("250 2.0.0 Message accepted\r\n")
 	}
-	if l.protocol.options.TLS == nil || l.secure() {
-		return nil
-	}
-	return []byte("250-STARTTLS\r\n")
+	return line
 }
 
 // reply answers in the library's place.

@@ -56,6 +56,22 @@ func TestOffersExtensions(t *testing.T) {
 	}
 }
 
+// The library's words that would not be true, or say nothing, are ours.
+func TestAnswers(t *testing.T) {
+	s := start(t, Options{}, server.Service{})
+	c := s.greeted(t)
+	for _, step := range [][2]string{
+		{"MAIL FROM:<" + strings.Repeat("a", 1000) + "@example.net>", "250 2.1.0 Sender accepted\r\n"},
+		{"RCPT TO:<anna@example.org>", "250 2.1.5 Recipient accepted\r\n"},
+		{"DATA", "354 Go ahead. End your data with <CR><LF>.<CR><LF>\r\n"},
+		{"x\r\n.", "250 2.0.0 Message accepted\r\n"},
+	} {
+		if got := c.say(step[0], step[1]); got != step[1] {
+			t.Errorf("%.20s: %q", step[0], got)
+		}
+	}
+}
+
 func TestPipelining(t *testing.T) {
 	s := start(t, Options{}, server.Service{})
 	c := s.dial(t, "127.0.0.1")
