@@ -168,7 +168,7 @@ func (s *session) send(argument string, lines int) error {
 		s.printf("+OK Top of message follows")
 	}
 	t := &text{w: s.writer(), lines: lines}
-	if _, err := io.Copy(t, r); err != nil && !errors.Is(err, errEnough) {
+	if err := s.copy(t, r); err != nil && !errors.Is(err, errEnough) {
 		if s.flush() == nil { // The client is not to blame.
 			s.protocol.options.Logger.Error("message not read", "conn", s.link.ID(), "error", err)
 		}
@@ -176,6 +176,17 @@ func (s *session) send(argument string, lines int) error {
 	}
 	t.end()
 	return s.flush()
+}
+
+// copy is io.Copy with a buffer that was used before.
+func (s *session) copy(t *text, r io.Reader) error {
+	buffer, ok := s.protocol.buffers.Get().(*[]byte)
+	if !ok {
+		buffer = new(make([]byte, outBytes))
+	}
+	defer s.protocol.buffers.Put(buffer)
+	_, err := io.CopyBuffer(t, r, *buffer)
+	return err
 }
 
 func (s *session) dele(arguments []string) error {

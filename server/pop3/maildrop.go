@@ -32,7 +32,7 @@ type Maildrop interface {
 	// never given to another message of the same user.
 	ID(i int) string
 	// Size returns how many octets a message is sent as, without what is added
-	// for transparency.
+	// for transparency, and without the end of a last line that has none.
 	Size(i int) int64
 	// Read opens a message, or returns ErrGone.
 	Read(i int) (io.ReadCloser, error)

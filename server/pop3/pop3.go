@@ -67,6 +67,7 @@ type Protocol struct {
 	domains map[string]bool
 	verbs   map[string]verb
 	writers sync.Pool // of *bufio.Writer: only a session that talks has one
+	buffers sync.Pool // of *[]byte, for messages on their way
 
 	// ctx ends when the server stops, and with it what sessions wait for.
 	ctx      context.Context
