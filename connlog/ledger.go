@@ -1,6 +1,7 @@
 package connlog
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -33,6 +34,8 @@ func (l *ledger) observe(e *Event) {
 	case Start:
 		l.start = *e
 		l.start.Services = slices.Clone(e.Services)
+	case Beat:
+		l.resize(e.Services)
 	case Open:
 		if l.conns == nil {
 			l.conns = make(map[uint64]openConn)
@@ -58,6 +61,18 @@ func (l *ledger) observe(e *Event) {
 	}
 }
 
+// resize takes note of how large the pools are by now. The list of the start
+// line is the ledger's own.
+func (l *ledger) resize(services []Service) {
+	for _, now := range services {
+		for i := range l.start.Services {
+			if s := &l.start.Services[i]; s.Service == now.Service {
+				s.Threads = now.Threads
+			}
+		}
+	}
+}
+
 // head gives write the lines that a file begins with: the start line, marked
 // as continued, and the open connections, oldest first. Each of these says how
 // many threads of its pool are held up to and with it.
@@ -74,22 +89,26 @@ func (l *ledger) head(now time.Time, write func(*Event)) {
 	busy := make(map[string]int)
 	for _, id := range ids {
 		c := l.conns[id]
-		pool := l.pool(c.service)
+		pool, threads := l.pool(c.service)
+		if threads == 0 {
+			threads = c.threads // A service that no start line named.
+		}
 		busy[pool]++
 		write(&Event{
 			Kind: Open, Service: c.service, Conn: id, ClientIP: c.ip, ClientPort: c.port,
-			Busy: busy[pool], Threads: c.threads, Proven: c.proven, Fails: c.fails,
+			Busy: busy[pool], Threads: threads, Proven: c.proven, Fails: c.fails,
 			// Never zero, because that is how a reader tells a carried line.
 			Held: max(now.Sub(c.since), time.Microsecond),
 		})
 	}
 }
 
-func (l *ledger) pool(service string) string {
+// pool returns the pool of a service and its size, 0 if that is not known.
+func (l *ledger) pool(service string) (name string, threads int) {
 	for i := range l.start.Services {
-		if s := &l.start.Services[i]; s.Service == service && s.Pool != "" {
-			return s.Pool
+		if s := &l.start.Services[i]; s.Service == service {
+			return cmp.Or(s.Pool, service), s.Threads
 		}
 	}
-	return service
+	return service, 0
 }

@@ -122,6 +122,8 @@ func TestWriterFilesStandAlone(t *testing.T) {
 	w.Write(&Event{Kind: Proven, Conn: 3, By: ByLogin})
 	w.Write(&Event{Kind: Fail, Conn: 1, What: FailLogin})
 	w.Write(&Event{Kind: Fail, Conn: 1, What: FailLogin})
+	// The pool has been given more threads since.
+	w.Write(&Event{Kind: Beat, Services: []Service{{Service: "smtp", Pool: "mail", Threads: 12}, {Service: "imap", Pool: "mail", Threads: 12}}})
 	// A clock that is ahead: only the Writer keeps the files apart then.
 	w.Write(&Event{Kind: Close, Conn: 4, Time: time.Now().Add(time.Minute)})
 	must(t, w.Rotate())
@@ -143,17 +145,17 @@ func TestWriterFilesStandAlone(t *testing.T) {
 		t.Fatalf("events %v", got)
 	}
 	start := events[0]
-	if !start.Continued || start.Schema != SchemaVersion || start.Host != "mx" || len(start.Services) != 3 || start.Services[0].Service != "smtp" {
+	if !start.Continued || start.Schema != SchemaVersion || start.Host != "mx" || len(start.Services) != 3 || start.Services[0].Service != "smtp" || start.Services[0].Threads != 12 {
 		t.Errorf("start %+v", start)
 	}
 	for i, want := range []Event{
-		{Service: "smtp", Conn: 1, Busy: 1, Fails: 2},
-		{Service: "www", Conn: 2, Busy: 1},
-		{Service: "imap", Conn: 3, Busy: 2, Proven: true},
+		{Service: "smtp", Conn: 1, Busy: 1, Fails: 2, Threads: 12},
+		{Service: "www", Conn: 2, Busy: 1, Threads: 5},
+		{Service: "imap", Conn: 3, Busy: 2, Proven: true, Threads: 12},
 	} {
 		got := events[i+1]
 		if got.Service != want.Service || got.Conn != want.Conn || got.Busy != want.Busy || got.Fails != want.Fails ||
-			got.Proven != want.Proven || got.ClientIP != ip || got.ClientPort != 4000 || got.Threads != 9 ||
+			got.Proven != want.Proven || got.ClientIP != ip || got.ClientPort != 4000 || got.Threads != want.Threads ||
 			!got.Time.Add(-got.Held).Equal(begin) {
 			t.Errorf("carried %+v", got)
 		}

@@ -24,6 +24,8 @@ type Service struct {
 	IdleStressed Duration `toml:"idle_stressed" doc:"What idle shrinks to while the last threads are taken."`
 	StressFrom   float64  `toml:"stress_from" doc:"The part of the threads from which on it shrinks."`
 	Unproven     Duration `toml:"unproven" doc:"A client that has proven nothing for longer is closed, however busy it looks."`
+	Step         Duration `toml:"step" doc:"One command, request or message that takes longer is the end of its connection, however steadily its bytes come."`
+	Write        Duration `toml:"write" doc:"How long a client may take to make room for what it is sent."`
 	Session      Duration `toml:"session" doc:"A connection older than this is closed. 0s: no limit."`
 
 	ProxyFrom  []Source `toml:"proxy_from" doc:"Peers that tell with the PROXY protocol who their client is. From all others it is an error."`
@@ -120,6 +122,8 @@ func defaultService(protocol string) Service {
 		IdleStressed: Duration(10 * time.Second),
 		StressFrom:   0.8,
 		Unproven:     Duration(5 * time.Minute),
+		Step:         Duration(10 * time.Minute),
+		Write:        Duration(30 * time.Second),
 		StageLimits:  StageLimits{TLS: Duration(10 * time.Second), Login: Duration(2 * time.Minute)},
 		SMTP: SMTP{
 			MaxMessageBytes: 25 << 20, MaxRecipients: 100,

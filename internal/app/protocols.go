@@ -150,6 +150,8 @@ func (s Service) settings() server.Service {
 		ProvenIdle:   time.Duration(s.IdleProven),
 		StressedIdle: time.Duration(min(s.IdleStressed, s.Idle)),
 		StressFrom:   s.StressFrom,
+		Stage:        time.Duration(s.Step),
+		Write:        time.Duration(s.Write),
 		Session:      time.Duration(s.Session),
 	}
 	for stage, limit := range map[connlog.Stage]Duration{

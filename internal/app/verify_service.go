@@ -81,8 +81,8 @@ func (s Service) verifyLimits() error {
 		return fmt.Errorf("sessions_per_net: %d is negative", s.SessionsPerNet)
 	case s.UnprovenPerSource < -1:
 		return fmt.Errorf("unproven_per_source: %d is neither a limit nor -1", s.UnprovenPerSource)
-	case s.Idle <= 0 || s.IdleProven <= 0 || s.IdleStressed <= 0 || s.Unproven <= 0:
-		return errors.New("idle, idle_proven, idle_stressed, unproven: no time is no limit")
+	case min(s.Idle, s.IdleProven, s.IdleStressed, s.Unproven, s.Step, s.Write) <= 0:
+		return errors.New("idle, idle_proven, idle_stressed, unproven, step, write: no time is no limit")
 	case s.StressFrom <= 0 || s.StressFrom > 1:
 		return fmt.Errorf("stress_from: %v is not a part of the threads, between 0 and 1", s.StressFrom)
 	}
