@@ -206,3 +206,27 @@ func TestLine(t *testing.T) {
 		t.Errorf("%q %q", text, rest)
 	}
 }
+
+// A client that talks past its turn is not read any more: what it says could
+// be one thing or another.
+func TestTalkingPast(t *testing.T) {
+	for name, c := range map[string][2]string{
+		"smtp AUTH":         {SMTP, "S: 220 mx\nC: AUTH PLAIN\nC: NOOP"},
+		"pop3 STLS":         {POP3, "S: +OK\nC: STLS\nC: NOOP"},
+		"imap STARTTLS":     {IMAP, "S: * OK\nC: a STARTTLS\nC: b NOOP"},
+		"imap AUTHENTICATE": {IMAP, "S: * OK\nC: a AUTHENTICATE PLAIN\nC: AGEAYg=="},
+		"imap literal":      {IMAP, "S: * OK\nC: a LOGIN {1}\nC: x"},
+		"imap literals":     {IMAP, "S: * OK\nC: a ID {1+}"},
+		"http pipelining":   {HTTP, "C: GET / HTTP/1.1\nC: \nC: GET"},
+	} {
+		n, w := watched(c[0], 1, c[1])
+		if w.sure() {
+			t.Errorf("%s: it goes on", name)
+		}
+		w.fromUpstream([]byte("1234567890\n"))
+		w.fromClient([]byte("1234567890\n"))
+		if n.proofs() != 0 {
+			t.Errorf("%s: %q", name, n)
+		}
+	}
+}

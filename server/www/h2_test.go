@@ -123,6 +123,66 @@ func TestHTTP2LeavesACrowd(t *testing.T) {
 	}
 }
 
+// A client that is never idle and never gets anything has its last answer.
+func TestHTTP2IsNotBusyForEver(t *testing.T) {
+	none := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNotFound)
+	})
+	s := startTLS(t, Options{Upstream: none, UnprovenTime: 300 * time.Millisecond}, server.Service{})
+	c := s.h2(t)
+	c.request(1, "/", false) // And no body.
+	var asking sync.WaitGroup
+	stop := make(chan struct{})
+	asking.Go(func() {
+		for stream := uint32(3); ; stream += 2 {
+			c.request(stream, "/", true)
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	if !c.wait(frameGoAway, 0) {
+		t.Error("no goodbye")
+	}
+	close(stop)
+	asking.Wait()
+	_ = c.Close()
+	if e := s.log.wait(t, connlog.Close, 1); e.Proven {
+		t.Errorf("close line: %+v", e)
+	}
+}
+
+// An answer that is not taken proves nothing, however small, and a request
+// that was given up holds the connection for nothing.
+func TestHTTP2GivenUp(t *testing.T) {
+	s := startTLS(t, Options{}, server.Service{})
+	c := s.h2(t, 4, 0) // No room for any answer.
+	c.request(1, "/healthz", true)
+	c.frame(framePing, 0, 0, make([]byte, 8))
+	c.wait(frameHeaders, 1)
+	_ = c.Close()
+	if e := s.log.wait(t, connlog.Close, 1); e.Proven {
+		t.Errorf("close line: %+v", e)
+	}
+	asked, left := make(chan struct{}), make(chan struct{})
+	s = startTLS(t, Options{Upstream: behind(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+		close(left)
+	})}, server.Service{Limits: server.Limits{Idle: 100 * time.Millisecond}})
+	c = s.h2(t)
+	c.request(1, "/", true)
+	<-asked
+	c.frame(frameReset, 0, 1, make([]byte, 4))
+	<-left
+	if e := s.log.wait(t, connlog.Close, 1); e.End != connlog.EndTimeout || e.Stages[connlog.StageIdle] <= 0 {
+		t.Errorf("close line: %+v", e)
+	}
+}
+
 // rawH2 speaks HTTP/2 by hand, and badly.
 type rawH2 struct {
 	net.Conn

@@ -10,11 +10,6 @@ import (
 	"overstay/server"
 )
 
-// unprovenTime is how long a client of HTTP/2 may ask for what is not there.
-// One of HTTP/1.1 is waited for between two requests, where the server's own
-// limit ends it; in HTTP/2 there may be no between.
-const unprovenTime = 5 * time.Minute
-
 // handler returns the whole site.
 func (p *Protocol) handler() http.Handler {
 	if p.options.Upstream != nil {
@@ -42,7 +37,7 @@ func (p *Protocol) watched(next http.Handler) http.Handler {
 		defer q.end()
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 		r.TLS = l.state
-		if l.Crowded() || l.h2 && l.unproven(time.Now(), unprovenTime) {
+		if l.Crowded() || l.h2 && l.unproven(time.Now(), p.options.UnprovenTime) {
 			// One answer is cheap to get, and must not be worth a thread.
 			w.Header().Set("Connection", "close")
 		}

@@ -21,6 +21,7 @@ type link struct {
 	wire  net.Conn             // the same, or TLS over it
 	state *tls.ConnectionState // nil without TLS
 	h2    bool                 // HTTP/2, as was agreed in the handshake
+	since time.Time            // the handshake
 	first time.Time            // until when the first request of HTTP/2 must have come
 
 	// answered is set while an answer with a good status has been handed to
@@ -48,7 +49,8 @@ func (p *Protocol) newLink(c net.Conn) (*link, error) {
 		state := t.ConnectionState()
 		l.state = &state
 		l.h2 = state.NegotiatedProtocol == protocolHTTP2
-		l.first = time.Now().Add(p.options.HeaderTime)
+		l.since = time.Now()
+		l.first = l.since.Add(p.options.HeaderTime)
 	}
 	return l, nil
 }
@@ -121,7 +123,7 @@ func (l *link) SetDeadline(t time.Time) error {
 // unproven tells whether the client has proven nothing for longer than a real
 // one would.
 func (l *link) unproven(now time.Time, limit time.Duration) bool {
-	return !l.good.Load() && now.After(l.first.Add(limit))
+	return !l.good.Load() && now.After(l.since.Add(limit))
 }
 
 // prove is called when the library is done with an answer.

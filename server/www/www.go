@@ -56,6 +56,11 @@ type Options struct {
 	// part of an answer, 32 KB at most. 30 s by default. In HTTP/1.1 the
 	// service's own limit is that.
 	WriteTime time.Duration
+	// UnprovenTime is how long a client of HTTP/2 may ask for what it does not
+	// get; then the next answer is the last. 5 minutes by default. One of
+	// HTTP/1.1 is waited for between two requests, where the service's own
+	// limit ends it; in HTTP/2 there may be no between.
+	UnprovenTime time.Duration
 	// MaxStreams is how many requests a client of HTTP/2 may have open at a
 	// time, 32 by default.
 	MaxStreams int
@@ -159,6 +164,7 @@ func (o *Options) complete() error {
 		{&o.RequestTime, 30 * time.Second},
 		{&o.KeepAlive, 60 * time.Second},
 		{&o.WriteTime, 30 * time.Second},
+		{&o.UnprovenTime, 5 * time.Minute},
 		{&o.UpstreamConnect, 10 * time.Second},
 		{&o.UpstreamTime, 60 * time.Second},
 		{&o.RetryAfter, 10 * time.Second},
