@@ -1,7 +1,8 @@
 // Package mailstore keeps users and their mail.
 //
 // The model: a [Users] is a file with one name and bcrypt hash per line, as
-// "htpasswd -B" writes it, read again whenever it changes. A [Store] is a
+// "htpasswd -B" writes it, read again whenever it changes; [AddUser],
+// [SetPassword] and [DeleteUser] change it. A [Store] is a
 // folder with one Maildir per user. A [Delivery] is one message on its way to
 // one or more users: written to their tmp folders, synced, then renamed into
 // their new folders. Only when [Delivery.Commit] has returned nil may a client
