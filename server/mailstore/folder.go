@@ -108,28 +108,40 @@ func (a *account) create(folder string) error {
 	if a.exists(dir) {
 		return fmt.Errorf("%w: %s", ErrFolderExists, folder)
 	}
+	return a.makeFolders(append(parents(folder), folder))
+}
+
+// parents returns the names of the folders that a folder is in.
+func parents(folder string) (l []string) {
+	for i := range len(folder) {
+		if folder[i] == Separator[0] {
+			l = append(l, folder[:i])
+		}
+	}
+	return l
+}
+
+// makeFolders makes those of the folders that do not exist.
+func (a *account) makeFolders(folders []string) error {
 	names, err := a.folders()
 	if err != nil {
 		return err
 	}
-	for i := range len(folder) + 1 {
-		if i < len(folder) && folder[i] != Separator[0] {
-			continue
-		}
-		dir, err := folderDir(folder[:i])
-		if err != nil {
-			return err
-		}
-		if a.exists(dir) {
+	for _, folder := range folders {
+		if slices.Contains(names, folder) {
 			continue
 		}
 		if len(names) >= maxFolders {
 			return ErrFolders
 		}
-		names = append(names, folder[:i])
+		dir, err := folderDir(folder)
+		if err != nil {
+			return err
+		}
 		if err := a.store.makeMaildir(filepath.Join(a.dir, dir)); err != nil {
 			return deliveryError("make the folder", err)
 		}
+		names = append(names, folder)
 	}
 	return nil
 }
@@ -205,10 +217,8 @@ func (a *account) rename(from, to string) error {
 			return fmt.Errorf("%w: %s", ErrFolderExists, to)
 		}
 	}
-	if i := strings.LastIndex(to, Separator); i > 0 {
-		if err := a.create(to[:i]); err != nil && !errors.Is(err, ErrFolderExists) {
-			return err
-		}
+	if err := a.makeFolders(parents(to)); err != nil {
+		return err
 	}
 	a.usage.forget()
 	for _, m := range moves {
