@@ -105,8 +105,11 @@ func TestHangupEndsOtherCommands(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // However it ends.
+		close(ended)
+	}()
 	for timeout := time.After(20 * time.Second); ; {
 		_ = cmd.Process.Signal(syscall.SIGHUP) // Until it listens to signals, this ends it too.
 		select {
