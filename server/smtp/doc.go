@@ -21,8 +21,9 @@
 // A message is taken in whole, scanned if there are scanners, and then put
 // where it shall go. It is accepted (250) when it is on the disk of every local
 // recipient, and when the upstream has taken it for the others. There is no
-// queue here: what can not be done now is a temporary failure (4xx), and the
-// message stays the client's. Each recipient is asked of the upstream while the
+// queue here: what cannot be done now is a temporary failure (4xx), and the
+// message stays the client's; and so is one whose client is cut off by a ban
+// before it could be told. Each recipient is asked of the upstream while the
 // client waits for the answer, so the upstream's refusal is the client's.
 //
 // One message can be for local recipients and for relayed ones. The local
@@ -36,10 +37,10 @@
 // # What is a line
 //
 // A message ends with CR LF . CR LF and nothing that looks like it. One that has
-// a CR, LF or NUL alone is refused, or mended if Options.FixBareLF says so.
-// After CR CR LF . CR LF the message is refused and the connection closed:
-// servers do not agree whether that is an end. A command line with a lone LF or
-// another control character is refused.
+// a CR or LF alone is refused, or mended if Options.FixBareLF says so; one with
+// a NUL is refused. After CR CR LF . CR LF the message is refused and the
+// connection closed: servers do not agree whether that is an end. A command
+// line with a lone LF or another control character is refused.
 //
 // A connection is proven by a login or by an accepted message. A failed login,
 // an unknown recipient, a bad command, a failed handshake and a virus are each

@@ -55,15 +55,31 @@ func (r *recorder) closed(t testing.TB, n int) connlog.Event {
 	return connlog.Event{}
 }
 
-// banned is a list of one address.
-type banned netip.Addr
+// banned is a list of addresses.
+type banned struct {
+	mu   sync.Mutex
+	list []string
+}
 
-func (b banned) Blocked(a netip.Addr, _ string) bool { return a == netip.Addr(b) }
+func (b *banned) Blocked(a netip.Addr, _ string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.list, a.String())
+}
+
+// ban ends the sessions of an address.
+func (s *site) ban(a string) {
+	s.bans.mu.Lock()
+	s.bans.list = append(s.bans.list, a)
+	s.bans.mu.Unlock()
+	s.Recheck()
+}
 
 // site is a server with SMTP under test.
 type site struct {
 	*server.Server
 	log   *recorder
+	bans  *banned
 	mail  *mailstore.Store
 	proto *Protocol
 }
@@ -85,7 +101,7 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 			t.Fatal(err)
 		}
 	}
-	s := &site{log: &recorder{}, mail: mailstore.NewStore(filepath.Join(dir, "mail"))}
+	s := &site{log: &recorder{}, bans: &banned{list: []string{"127.0.0.66"}}, mail: mailstore.NewStore(filepath.Join(dir, "mail"))}
 	if o.Store == nil {
 		o.Store = Maildirs{s.mail}
 	}
@@ -105,7 +121,7 @@ func start(t testing.TB, o Options, svc server.Service) *site {
 	}
 	s.Server, err = server.New(server.Options{
 		Services: []server.Service{svc}, Log: s.log, Grace: time.Millisecond,
-		Banned: banned(netip.MustParseAddr("127.0.0.66")),
+		Banned: s.bans,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -145,6 +145,9 @@ func (l *link) endRead() {
 	l.waiting = false
 }
 
+// cut tells whether the server has cut the connection, by a ban or at its end.
+func (l *link) cut() bool { return l.SetWriteDeadline(time.Time{}) != nil }
+
 // wake ends a read that waits for a command.
 func (l *link) wake() {
 	l.mu.Lock()

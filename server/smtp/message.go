@@ -44,6 +44,9 @@ func (s *session) Data(r io.Reader) error {
 	if err := s.scan(m); err != nil {
 		return err
 	}
+	if s.link.cut() {
+		return errTruncated // Nobody would hear that it is accepted.
+	}
 	if err := s.deliver(m); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"net"
@@ -226,6 +227,33 @@ func TestScannersBusy(t *testing.T) {
 	}
 	close(release)
 	first.expect("250 ")
+}
+
+// A client that is banned while its message is scanned has not been told that
+// it is accepted, so it is not.
+func TestBannedWhileScanned(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	f := clamdtest.NewFake(t, func(string) string { close(begun); <-release; return "stream: OK\x00" })
+	all := scanners(t, scan.Options{Address: f.Address})
+	s := start(t, Options{Scanners: all}, server.Service{})
+	c := s.greeted(t)
+	c.mailTo("anna@example.org")
+	c.send("hello\r\n.\r\n")
+	<-begun
+	s.ban("127.0.0.1")
+	if e := s.log.closed(t, 1); e.End != connlog.EndBanned || e.Proven {
+		t.Errorf("close line %+v", e)
+	}
+	if busy := s.Status().Services[0].Busy; busy != 0 {
+		t.Errorf("%d threads held", busy)
+	}
+	close(release)
+	if err := s.Shutdown(context.Background()); err != nil { // Waits for the session.
+		t.Error(err)
+	}
+	if n := len(s.messages(t, "anna")); n != 0 {
+		t.Errorf("%d messages", n)
+	}
 }
 
 // slowed is a way to a real clamd that takes its time.
