@@ -139,3 +139,99 @@ func TestLock(t *testing.T) {
 	}
 	again()
 }
+
+// A message must be safe before it has a UID, and the UID before anybody hears
+// of it.
+func TestOrderOfAppending(t *testing.T) {
+	s := NewStore(t.TempDir())
+	m := open(t, s, "anna", Inbox)
+	list(t, m)
+	d := &failingDisk{}
+	s.disk = d
+	if _, uid, err := m.Append(Seen, time.Time{}, strings.NewReader("x")); err != nil || uid != 1 {
+		t.Fatal(uid, err)
+	}
+	if got := strings.Join(d.calls, ", "); got != "create, write, sync, rename, syncdir cur, append overstay.uids, write, sync" {
+		t.Errorf("steps: %s", got)
+	}
+	// Without its UID the message is stored all the same, and once.
+	s.disk = &failingDisk{at: "append overstay.uids", err: errCrash}
+	if _, uid, err := m.Append(Seen, time.Time{}, strings.NewReader("y")); err != nil || uid != 0 {
+		t.Errorf("%d, %v", uid, err)
+	}
+	s.disk = realDisk{}
+	if l := list(t, m); !slices.Equal(uids(l), []uint32{1, 2}) {
+		t.Errorf("%+v", l)
+	}
+	// A client that goes away in the middle leaves nothing.
+	if _, _, err := m.Append(0, time.Time{}, io.MultiReader(strings.NewReader("z"), brokenReader{})); !errors.Is(err, errCrash) {
+		t.Error(err)
+	}
+	if l := list(t, m); len(l.Messages) != 2 || len(leftovers(t, s)) != 0 {
+		t.Errorf("%+v, %q", l, leftovers(t, s))
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, errCrash }
+
+// What somebody has been given does not change under him.
+func TestListingsStay(t *testing.T) {
+	s := NewStore(t.TempDir())
+	for range 2 {
+		if err := deliver(s, "x", "anna"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := open(t, s, "anna", Inbox)
+	l := list(t, m)
+	before := slices.Clone(l.Messages)
+	if _, err := m.ChangeFlags([]uint32{1}, Seen, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Remove([]uint32{2}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(l.Messages, before) {
+		t.Errorf("%+v, before %+v", l.Messages, before)
+	}
+}
+
+// Another program renames a file just before we do, or has it twice.
+func TestForeignChanges(t *testing.T) {
+	s := NewStore(t.TempDir())
+	for range 3 {
+		if err := deliver(s, "x", "anna"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := open(t, s, "anna", Inbox)
+	dir := s.Path("anna")
+	names := list(t, m).Messages
+	move := func(i int, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(dir, "new", names[i].Name), filepath.Join(dir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(0, filepath.Join("cur", names[0].Name+":2,F"))
+	move(1, "elsewhere")
+	if changed, err := m.ChangeFlags([]uint32{1, 2, 3}, Seen, 0); err != nil || !slices.Equal(changed, []uint32{1, 3}) {
+		t.Errorf("%v, %v", changed, err)
+	}
+	if l := list(t, m); !slices.Equal(uids(l), []uint32{1, 3}) || l.Messages[0].Flags != Seen|Flagged || l.Messages[1].Flags != Seen {
+		t.Errorf("%+v", l)
+	}
+	writeFile(t, filepath.Join(dir, "new", names[0].Name), "x")
+	for _, s := range []*Store{s, NewStore(s.root)} {
+		if l := list(t, open(t, s, "anna", Inbox)); !slices.Equal(uids(l), []uint32{1, 3}) || l.Messages[0].New {
+			t.Errorf("%+v", l)
+		}
+	}
+	writeFile(t, filepath.Join(dir, "new", "1.fresh"), "x")
+	writeFile(t, filepath.Join(dir, "cur", "1.fresh:2,"), "x")
+	if l := list(t, m); !slices.Equal(uids(l), []uint32{1, 3, 4}) {
+		t.Errorf("%+v", l)
+	}
+}

@@ -141,6 +141,14 @@ func (d *failingDisk) Create(path string) (file, error) {
 	return &failingFile{f, d}, err
 }
 
+func (d *failingDisk) Append(path string, size int64) (file, error) {
+	if err := d.step("append " + filepath.Base(path)); err != nil {
+		return nil, err
+	}
+	f, err := d.realDisk.Append(path, size)
+	return &failingFile{f, d}, err
+}
+
 func (d *failingDisk) Mkdir(path string) error {
 	return errors.Join(d.step("mkdir"), d.realDisk.Mkdir(path))
 }
