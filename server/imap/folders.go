@@ -86,11 +86,9 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	if err != nil {
 		return s.refusal(err, false)
 	}
-	names := folders
+	names := withParents(folders)
 	if o.SelectSubscribed {
 		names = subscribed
-	} else {
-		names = withParents(folders)
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(patterns, func(p string) bool { return matches(name, p) }) {

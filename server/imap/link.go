@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -325,10 +324,4 @@ func (l *link) bye(text string) {
 // fail notes a failure of the client.
 func (l *link) fail(what connlog.What, user string) {
 	l.failures.Store(int64(l.admitted.Fail(what, user)))
-}
-
-// secure tells whether the client speaks TLS.
-func (l *link) secure() bool {
-	_, ok := l.Conn.(*tls.Conn)
-	return ok
 }

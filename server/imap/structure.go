@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 )
@@ -65,11 +66,12 @@ func parse(r io.Reader, headerOnly bool) (*part, error) {
 		if headerOnly && !s.root.inHeader {
 			return s.root, nil
 		}
-		if err == io.EOF {
+		switch {
+		case err == nil, errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
 			s.close(0, s.at, 0)
 			return s.root, nil
-		}
-		if err != nil && err != bufio.ErrBufferFull {
+		default:
 			return nil, err
 		}
 	}
