@@ -47,7 +47,7 @@ type Options struct {
 	// 20 s by default.
 	HeaderTime time.Duration
 	// RequestTime is how long it may take for the whole request, 30 s by
-	// default.
+	// default, and 5 minutes where there is an upstream that takes bodies.
 	RequestTime time.Duration
 	// KeepAlive is how long a connection may wait for its next request, 60 s
 	// by default.
@@ -153,6 +153,9 @@ func (p *Protocol) library(handler http.Handler) *http.Server {
 }
 
 func (o *Options) complete() error {
+	if o.RequestTime <= 0 && o.Upstream != nil {
+		o.RequestTime = 5 * time.Minute
+	}
 	if o.StatusFrom == nil {
 		o.StatusFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
