@@ -198,11 +198,12 @@ func TestUpstreamDown(t *testing.T) {
 		s := start(t, Options{Upstream: l.Addr().String(), Speaks: speaks}, server.Service{})
 		c := s.dial(t, "127.0.0.1")
 		if speaks == HTTP {
-			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1_000_000))
 		}
-		if got := c.rest(); !strings.HasPrefix(got, want) || want == "" && got != "" {
-			t.Errorf("%s: %q", speaks, got)
+		if got, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(got), want) || want == "" && len(got) > 0 {
+			t.Errorf("%s: %q, %v", speaks, got, err)
 		}
+		_ = c.Close()
 		if e := s.log.wait(t, connlog.Close, 1); e.End != connlog.EndError || e.Proven {
 			t.Errorf("%s: close line %+v", speaks, e)
 		}
@@ -269,6 +270,7 @@ func TestSlowUpstream(t *testing.T) {
 		if got := c.rest(); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", speaks, got)
 		}
+		_ = c.Close()
 		if e := s.log.wait(t, connlog.Close, 1); e.End != connlog.EndError || e.Stages[connlog.StageUpstream] < 50*time.Millisecond {
 			t.Errorf("%s: close line %+v", speaks, e)
 		}

@@ -61,6 +61,8 @@ func (s *session) serve() {
 	upstream, err := s.protocol.dial(s.conn)
 	if err != nil {
 		s.fail("connect", err)
+		s.linger(time.Now())
+		_, _ = io.Copy(io.Discard, s.client) // Or its reset would take our words with it.
 		return
 	}
 	if !s.attach(upstream) {
@@ -172,8 +174,8 @@ func (s *session) passUp(b *piece) error {
 		s.settleLocked(now, false)
 	}
 	s.mu.Unlock()
-	if deaf && over {
-		return io.EOF
+	if deaf && over && s.protocol.options.Speaks == TCP {
+		return io.EOF // Both directions are gone.
 	} else if deaf {
 		return nil
 	}
@@ -223,7 +225,8 @@ func (s *session) copyDown() {
 			if !s.lostPatience(err) {
 				continue
 			}
-			s.hangUp()
+			s.closeUpstream()
+			s.linger(time.Now())
 			return
 		default:
 			s.upstreamEnded(err)
@@ -294,6 +297,7 @@ func (s *session) upstreamEnded(err error) {
 
 // linger gives the client a moment to take what was said, and to hang up.
 func (s *session) linger(now time.Time) {
+	s.enter(connlog.StageIdle)
 	_ = s.client.SetReadDeadline(now.Add(lingerTime)) // A closed one needs none.
 }
 
