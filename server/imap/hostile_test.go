@@ -269,6 +269,12 @@ func TestTwoSessions(t *testing.T) {
 	if got := a.say("x NOOP", "x OK"); !strings.Contains(got, `* 1 FETCH (UID 1 FLAGS (\Flagged \Recent))`) {
 		t.Errorf("flags: %q", got)
 	}
+	// What has come since the client was told must not go with an expunge.
+	a.say(`x APPEND INBOX (\Deleted) {1+}`+"\r\nx", "x OK")
+	b.send("x EXPUNGE\r\n")
+	if got := b.expect("x OK"); strings.Contains(got, " EXPUNGE\r\n") || !strings.Contains(got, "* 4 EXISTS") {
+		t.Errorf("expunge: %q", got)
+	}
 	// The mailbox goes away under a session.
 	a.say("y CREATE x", "y OK")
 	b.say("y SELECT x", "y OK")
@@ -279,11 +285,12 @@ func TestTwoSessions(t *testing.T) {
 	}
 }
 
-// A thousand messages, as a client that syncs sees them.
-func TestThousandMessages(t *testing.T) {
+// Many messages, as a client that syncs sees them.
+func TestManyMessages(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{}, server.Service{})
 	c := s.client(t, "anna", nil)
-	const n = 1000
+	const n = 300
 	body := strings.ReplaceAll(letter, "\n", "\r\n")
 	for range n {
 		a := c.Append("INBOX", int64(len(body)), &goimap.AppendOptions{Flags: []goimap.Flag{goimap.FlagSeen}, Time: time.Unix(1e9, 0)})
@@ -314,20 +321,37 @@ func TestThousandMessages(t *testing.T) {
 			t.Fatalf("message %d: %+v", i+1, m)
 		}
 	}
-	if d, err := c.Move(goimap.SeqSet{{Start: 1, Stop: 500}}, "Archive").Wait(); err == nil {
+	if d, err := c.Move(goimap.SeqSet{{Start: 1, Stop: 100}}, "Archive").Wait(); err == nil {
 		t.Errorf("moved to nowhere: %+v", d)
 	}
 	if err := c.Create("Archive", nil).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := c.Move(goimap.SeqSet{{Start: 1, Stop: 500}}, "Archive").Wait(); err != nil || len(d.SourceUIDs.(goimap.UIDSet)) != 1 {
+	if d, err := c.Move(goimap.SeqSet{{Start: 1, Stop: 100}}, "Archive").Wait(); err != nil || len(d.SourceUIDs.(goimap.UIDSet)) != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	d, err := c.Status("Archive", &goimap.StatusOptions{NumMessages: true, UIDNext: true}).Wait()
-	if err != nil || *d.NumMessages != 500 || d.UIDNext != 501 {
+	if err != nil || *d.NumMessages != 100 || d.UIDNext != 101 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	if err := c.Logout().Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A search that nobody waits for any more ends.
+func TestCutSearch(t *testing.T) {
+	s := start(t, Options{}, server.Service{})
+	c, err := net.Dial("tcp", s.Addr("imap").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{Conn: c}
+	if l.cut() {
+		t.Error("it is open")
+	}
+	_ = c.Close()
+	if !l.cut() {
+		t.Error("it is closed")
 	}
 }

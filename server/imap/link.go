@@ -321,6 +321,10 @@ func (l *link) bye(text string) {
 	_ = l.Conn.Close()                                  // The library finds out at its next read.
 }
 
+// cut tells whether the server has ended the connection, while nobody reads
+// from it or writes to it.
+func (l *link) cut() bool { return errors.Is(l.SetWriteDeadline(time.Time{}), net.ErrClosed) }
+
 // fail notes a failure of the client.
 func (l *link) fail(what connlog.What, user string) {
 	l.failures.Store(int64(l.admitted.Fail(what, user)))

@@ -146,6 +146,7 @@ func farTexts(t *testing.T, s *mailstore.Store, folder string) []string {
 // A real client syncs 1,000 messages both ways: nothing is lost, nothing is
 // there twice, and flags, removals and folders arrive.
 func TestMbsync(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{}, server.Service{})
 	m := newMbsync(t, s)
 	const each = 500

@@ -20,6 +20,9 @@ const (
 	// of them read every message.
 	maxKeys  = 1000
 	maxTexts = 16
+	// cutInterval is after how many messages a search sees whether it was
+	// ended.
+	cutInterval = 64
 )
 
 // Search looks for messages.
@@ -40,6 +43,9 @@ func (s *session) Search(kind imapserver.NumKind, c *goimap.SearchCriteria, o *g
 	var numbers goimap.SeqSet
 	var uids goimap.UIDSet
 	for at := range s.view.messages {
+		if at%cutInterval == 0 && s.link.cut() {
+			return nil, io.ErrClosedPipe // Nobody waits for it any more.
+		}
 		fits, err := q.fits(at, c)
 		if err != nil {
 			return nil, s.refusal(err, false)

@@ -163,6 +163,7 @@ func TestSectionsAsTheLibraryHasThem(t *testing.T) {
 
 // Messages that are made to hurt are answered, quickly and whole.
 func TestHostileMessages(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{}, server.Service{})
 	messages := []string{
 		"",

@@ -112,7 +112,8 @@ func (s *session) refresh() error {
 		err = errReplaced
 	}
 	if err != nil {
-		return s.refusal(s.updated(err), false)
+		_ = s.lost(err) // It is refused in any case.
+		return s.refusal(err, false)
 	}
 	s.view.listing = l
 	return nil
@@ -146,15 +147,36 @@ func (v *view) countRecent() (n uint32) {
 	return n
 }
 
-// update brings the client up to date.
-func (v *view) update(w *imapserver.UpdateWriter, allowExpunge bool) error {
+// update brings the client up to date. If the mailbox cannot be read now, it
+// is another time.
+func (s *session) update(w *imapserver.UpdateWriter, allowExpunge bool) error {
+	v := s.view
 	l, taken, err := v.look()
-	if err != nil {
+	if err == nil && l.Validity != v.validity {
+		err = errReplaced
+	}
+	switch {
+	case err == nil:
+		return v.tell(w, l, taken, allowExpunge)
+	case s.lost(err):
 		return err
 	}
-	if l.Validity != v.validity {
-		return errReplaced
+	s.protocol.options.Logger.Error("mailbox not read", "conn", s.link.admitted.ID(), "user", s.user, "error", err)
+	return nil
+}
+
+// lost tells whether the mailbox is not there any more, and if so ends the
+// conversation.
+func (s *session) lost(err error) bool {
+	if !errors.Is(err, errReplaced) && !errors.Is(err, mailstore.ErrNoFolder) {
+		return false
 	}
+	s.link.bye("The mailbox was deleted")
+	return true
+}
+
+// tell tells the client what has changed.
+func (v *view) tell(w *imapserver.UpdateWriter, l *mailstore.Listing, taken []uint32, allowExpunge bool) error {
 	if allowExpunge {
 		if err := v.expunge(w.WriteExpunge); err != nil {
 			return err
@@ -213,21 +235,13 @@ func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if !asksForNews(s.link.commandName()) && v.took > quickLook && time.Since(v.looked) < lookShare*v.took {
 		return nil // A large mailbox is not read again for each command.
 	}
-	return s.updated(v.update(w, allowExpunge))
+	return s.update(w, allowExpunge)
 }
 
 // asksForNews tells whether a client that sends a command wants to hear what
 // has come.
 func asksForNews(command string) bool {
 	return command == "NOOP" || command == "CHECK" || command == "APPEND"
-}
-
-// updated ends the conversation if the mailbox cannot be shown any more.
-func (s *session) updated(err error) error {
-	if errors.Is(err, errReplaced) || errors.Is(err, mailstore.ErrNoFolder) {
-		s.link.bye("The mailbox was deleted")
-	}
-	return err
 }
 
 // Idle tells the client what happens until stop is closed.
@@ -270,7 +284,7 @@ func (s *session) idleUpdate(w *imapserver.UpdateWriter, v *view, stop <-chan st
 	if s.view != v {
 		return nil
 	}
-	return s.updated(v.update(w, true))
+	return s.update(w, true)
 }
 
 // pick returns the places of the messages of a set, in order.
