@@ -129,3 +129,20 @@ func TestIdle(t *testing.T) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// Who is silent for too long is told why it ends; a client that has logged in
+// may be silent for longer.
+func TestIdleLimits(t *testing.T) {
+	s := start(t, Options{}, server.Service{Limits: server.Limits{Idle: 300 * time.Millisecond, ProvenIdle: time.Minute}})
+	silent, known := s.dial(t, "127.0.0.1"), s.login(t, "anna")
+	known.say("b SELECT INBOX", "b OK")
+	known.say("c IDLE", "+ ")
+	if got := silent.end(); !strings.Contains(got, "* BYE Timeout") {
+		t.Errorf("%q", got)
+	}
+	if e := s.log.closed(t, 1); e.End != connlog.EndTimeout {
+		t.Errorf("close line %+v", e)
+	}
+	known.say("DONE", "c OK")
+	known.say("d LOGOUT", "d OK")
+}
