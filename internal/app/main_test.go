@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 	if folder := os.Getenv(detectEnv); folder != "" {
 		os.Exit(detectForTest(folder))
 	}
+	// A game with a whole server is longer than what the library is meant for.
+	if flag.Set("rapid.checks", "25") != nil || flag.Set("rapid.steps", "60") != nil {
+		os.Exit(2)
+	}
 	flag.Parse()
 	// The tests with traffic wait far more than they work.
 	if err := flag.Set("test.parallel", "4"); err != nil {
@@ -86,21 +90,26 @@ func serve(t testing.TB, change func(*app.Config)) *running {
 
 func serveWith(t testing.TB, cfg *app.Config) *running {
 	t.Helper()
+	return serveTold(t, cfg, app.ServeOptions{})
+}
+
+// serveTold starts a server that is told more than its configuration.
+func serveTold(t testing.TB, cfg *app.Config, o app.ServeOptions) *running {
+	t.Helper()
 	r := &running{t: t, cfg: cfg, address: map[string]netip.AddrPort{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan app.Running, 1)
 	done := make(chan error, 1)
-	go func() {
-		done <- app.Serve(ctx, cfg, app.ServeOptions{
-			Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-			Ready:  func(up app.Running) { ready <- up },
-			Decided: func(d app.Decided) {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				r.decided = append(r.decided, d)
-			},
-		})
-	}()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	o.Ready = func(up app.Running) { ready <- up }
+	o.Decided = func(d app.Decided) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.decided = append(r.decided, d)
+	}
+	go func() { done <- app.Serve(ctx, cfg, o) }()
 	select {
 	case up := <-ready:
 		for _, s := range up.Services {
