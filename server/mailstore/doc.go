@@ -58,6 +58,11 @@
 // not for a session. A delivery needs none: a message appears by one rename.
 // A message that somebody else has removed is [ErrGone] for that message.
 //
+// A copy is a second name of the same file, because messages do not change.
+// A quota ([Store.SetQuota]) counts each of them. It is counted from the names,
+// and then kept by what this process does, so that a delivery costs the same
+// whatever the mailbox holds; what others do is seen in the folders' times.
+//
 // Absent on purpose: keywords (flags of the user's own), and the search in
 // messages.
 package mailstore
