@@ -3,7 +3,7 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 BIN := $(CURDIR)/bin
 
-.PHONY: check test bench run lint fuzz
+.PHONY: check test bench soak run lint fuzz
 
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
@@ -17,6 +17,11 @@ test:
 # Prints the table of speeds: ours beside the tools next to it, in one run.
 bench:
 	go run ./internal/bench
+
+# Thousands of idle sessions and a minute of mail, beside the bare libraries.
+SOAK ?= --for 60s
+soak:
+	go run ./internal/soak $(SOAK)
 
 run:
 	go run ./cmd/overstay serve

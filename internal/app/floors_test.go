@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"internal/app":     {"connlog", "banlist", "server", "detector"},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
+	"internal/soak":    {"server", "internal/app"},
 	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "internal/traffic", "internal/app"},
 }
 

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// soak is what is to be done.
+type soak struct {
+	idle, rate, senders, size int
+	length, turn              time.Duration
+	folder, profiles          string
+	progress                  io.Writer
+}
+
+const (
+	// probeTime is how long each server shows how fast it can be.
+	probeTime = 2 * time.Second
+	// share of what the slowest can do is what is asked of all.
+	share = 0.8
+	// settleTime is how long a server has for what follows a transaction.
+	settleTime = 200 * time.Millisecond
+	// emptyTime is how long a server may need to notice that all have gone.
+	emptyTime = 30 * time.Second
+)
+
+// subject is a server that is measured.
+type subject struct {
+	*process
+	holder *process
+
+	start, smtp, imap usage // before all, with the first idle sessions, with all
+	loaded, end       usage // with them after the load, and without them
+	heldSMTP          int
+	heldIMAP          int
+
+	sent        outcome
+	transaction []time.Duration // processor time of one, by turn
+	pools       []pool          // at the end, of overstay only
+}
+
+func (s *soak) say(format string, v ...any) { _, _ = fmt.Fprintf(s.progress, format+"\n", v...) }
+
+// run does all of it.
+func (s *soak) run(ctx context.Context) (r *report, err error) {
+	folder, err := os.MkdirTemp(s.folder, "overstay-soak-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	var subjects []*subject
+	defer func() {
+		for _, one := range subjects {
+			err = errors.Join(err, one.stop())
+		}
+	}()
+	for _, name := range []string{"overstay", "library", "library+store"} {
+		one := &subject{}
+		if one.process, err = launch(name + " " + folder); err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, one)
+	}
+	for _, do := range []func(context.Context, []*subject) error{s.hold, s.load, s.leave} {
+		if err := do(ctx, subjects); err != nil {
+			return nil, err
+		}
+	}
+	return &report{soak: s, subjects: subjects}, nil
+}
+
+// stop ends the processes that are left.
+func (s *subject) stop() error {
+	err := s.hangUp()
+	return errors.Join(err, s.process.end())
+}
+
+func (s *subject) hangUp() error {
+	if s.holder == nil {
+		return nil
+	}
+	h := s.holder
+	s.holder = nil
+	return h.end()
+}
+
+// hold opens the idle sessions, one server after the other.
+func (s *soak) hold(ctx context.Context, subjects []*subject) error {
+	for _, one := range subjects {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.say("%s: %d idle sessions", one.name, s.idle)
+		var err error
+		if one.holder, err = launch("holder"); err != nil {
+			return err
+		}
+		// One of each first: what all of them share is not theirs.
+		err = errors.Join(one.keep("smtp", 1, nil), one.keep("imap", 1, nil), one.ask("settled", &one.start),
+			one.keep("smtp", s.idle/2, &one.heldSMTP), one.ask("settled", &one.smtp),
+			one.keep("imap", s.idle-s.idle/2, &one.heldIMAP), one.ask("settled", &one.imap))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep opens idle sessions.
+func (s *subject) keep(service string, count int, held *int) error {
+	var got int
+	err := s.holder.ask(service+" "+s.at[service]+" "+strconv.Itoa(count), &got)
+	if held != nil {
+		*held = got
+	}
+	return err
+}
+
+// load sends the mail, in turns.
+func (s *soak) load(ctx context.Context, subjects []*subject) error {
+	l := load{senders: s.senders, text: message(s.size)}
+	slowest := float64(s.rate) / share
+	for _, one := range subjects {
+		l.address = one.at["smtp"]
+		probe := l.send(ctx, probeTime)
+		if probe.errors > 0 {
+			return fmt.Errorf("%s: %w", one.name, probe.first)
+		}
+		s.say("%s: %.0f transactions a second at most", one.name, probe.perSecond())
+		slowest = min(slowest, probe.perSecond())
+	}
+	l.rate = max(1, int(slowest*share))
+	turns := max(1, int(s.length/s.turn))
+	s.say("%d turns of %v at %d transactions a second", turns, s.length/time.Duration(turns), l.rate)
+	if err := s.profile(subjects, "profile "+s.profiles); err != nil {
+		return err
+	}
+	for i := range turns {
+		for _, one := range subjects {
+			l.address = one.at["smtp"]
+			if err := one.take(ctx, l, s.length/time.Duration(turns)); err != nil {
+				return err
+			}
+		}
+		s.say("turn %d of %d", i+1, turns)
+	}
+	if err := s.profile(subjects, "profiled"); err != nil {
+		return err
+	}
+	for _, one := range subjects {
+		slices.Sort(one.sent.took)
+		if err := one.ask("settled", &one.loaded); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// take is one turn of one server.
+func (s *subject) take(ctx context.Context, l load, length time.Duration) error {
+	var before, after usage
+	if err := s.ask("now", &before); err != nil {
+		return err
+	}
+	sent := l.send(ctx, length)
+	time.Sleep(settleTime) // What a connection leaves behind is its too.
+	if err := s.ask("now", &after); err != nil {
+		return err
+	}
+	if n := len(sent.took); n > 0 {
+		s.transaction = append(s.transaction, (after.Processor-before.Processor)/time.Duration(n))
+	}
+	s.sent.add(sent)
+	return nil
+}
+
+func (s *soak) profile(subjects []*subject, question string) error {
+	if s.profiles == "" {
+		return nil
+	}
+	for _, one := range subjects {
+		var done bool
+		if err := one.ask(question, &done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave hangs up, and looks at what is left.
+func (s *soak) leave(ctx context.Context, subjects []*subject) error {
+	for _, one := range subjects {
+		if err := one.hangUp(); err != nil {
+			return err
+		}
+		if err := one.empty(ctx); err != nil {
+			return err
+		}
+		if err := one.ask("settled", &one.end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// empty waits until no thread of overstay is held, or it takes too long.
+func (s *subject) empty(ctx context.Context) error {
+	if s.at["www"] == "" {
+		return nil // It has no pools.
+	}
+	for deadline := time.Now().Add(emptyTime); ; {
+		if err := s.ask("pools", &s.pools); err != nil {
+			return err
+		}
+		held := slices.ContainsFunc(s.pools, func(p pool) bool { return p.Busy > 0 })
+		if !held || time.Now().After(deadline) || !sleepUntil(ctx, time.Now().Add(settleTime)) {
+			return ctx.Err()
+		}
+	}
+}
