@@ -33,6 +33,8 @@ type link struct {
 	greeted bool   // a byte has come; only Read
 	sent    frames // only Write
 
+	fresh *fresh // those that it is one of until its first request
+
 	mu    sync.Mutex
 	begun bool           // a request has come
 	doing [numDoings]int // open requests by what is done about them
@@ -44,7 +46,8 @@ func (p *Protocol) newLink(c net.Conn) (*link, error) {
 	if !ok {
 		return nil, errors.Join(errNotAdmitted, c.Close())
 	}
-	l := &link{Conn: admitted, wire: c}
+	l := &link{Conn: admitted, wire: c, fresh: &p.fresh}
+	l.fresh.add(l)
 	if t, ok := c.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		l.state = &state
@@ -136,6 +139,7 @@ func (l *link) prove() {
 
 // Close closes the connection. It is the end of the last answer, too.
 func (l *link) Close() error {
+	l.fresh.remove(l)
 	l.prove()
 	return l.wire.Close()
 }

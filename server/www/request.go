@@ -52,6 +52,7 @@ func requestOf(ctx context.Context) *request {
 
 // begin notes that a request is answered from now on.
 func (l *link) begin() *request {
+	l.fresh.remove(l)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.h2 && !l.begun {

@@ -101,6 +101,7 @@ type Protocol struct {
 	root      *os.Root        // nil: none
 	transport *http.Transport // to the upstream; nil: none
 	h1, h2    *http.Server
+	fresh     fresh
 	stopping  atomic.Bool
 }
 
@@ -280,9 +281,12 @@ func (p *Protocol) Serve(l net.Listener) error {
 }
 
 // Shutdown closes idle connections and waits for the requests that are being
-// answered until ctx ends.
+// answered until ctx ends, and a moment for the first ones of new connections.
 func (p *Protocol) Shutdown(ctx context.Context) error {
 	p.stopping.Store(true)
+	p.h1.SetKeepAlivesEnabled(false)
+	p.h2.SetKeepAlivesEnabled(false)
+	p.fresh.wait(ctx)
 	var other error
 	var ending sync.WaitGroup
 	ending.Go(func() { other = p.h2.Shutdown(ctx) })
