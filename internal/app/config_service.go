@@ -84,6 +84,7 @@ type Relay struct {
 type WWW struct {
 	Root         string   `toml:"root" doc:"Folder of the files. Empty: a page that says the server runs."`
 	Upstream     string   `toml:"upstream" doc:"A server that answers instead: http://host:port."`
+	UpstreamTime Duration `toml:"upstream_time" doc:"How long it may be silent when it is to answer."`
 	MaxBodyBytes int64    `toml:"max_body_bytes" doc:"The largest body of a request that is passed to it."`
 	StatusFrom   []Source `toml:"status_from" doc:"Who may see /status."`
 }
@@ -95,6 +96,7 @@ type Proxy struct {
 	ProxyHeader int      `toml:"proxy_header" doc:"Version of the PROXY protocol that tells it the client's address: 1, 2, or 0 for none."`
 	ProveBytes  int64    `toml:"prove_bytes" doc:"A client is proven, where nothing else shows it, by this many bytes in both directions."`
 	Connect     Duration `toml:"connect" doc:"How long a connection to it may take."`
+	Reply       Duration `toml:"reply" doc:"How long it may be silent when it is to answer."`
 }
 
 // protocols are the names that a service's protocol can have, and what differs
@@ -130,9 +132,9 @@ func defaultService(protocol string) Service {
 			Relay: Relay{TLS: "opportunistic", ForUsers: true},
 		},
 		WWW: WWW{
-			MaxBodyBytes: 10 << 20,
+			UpstreamTime: Duration(time.Minute), MaxBodyBytes: 32 << 20,
 			StatusFrom:   []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))},
 		},
-		Proxy: Proxy{Speaks: "tcp", ProveBytes: 16 << 10, Connect: Duration(10 * time.Second)},
+		Proxy: Proxy{Speaks: "tcp", ProveBytes: 16 << 10, Connect: Duration(10 * time.Second), Reply: Duration(5 * time.Minute)},
 	}
 }

@@ -39,7 +39,7 @@ func (c *Config) newProtocol(s Service, shared *common) (server.Protocol, error)
 	case "proxy":
 		return proxy.New(proxy.Options{
 			Upstream: s.Proxy.Upstream, Speaks: s.Proxy.Speaks, ProxyHeader: s.Proxy.ProxyHeader,
-			ConnectTimeout: time.Duration(s.Proxy.Connect), ProveBytes: s.Proxy.ProveBytes,
+			ConnectTimeout: time.Duration(s.Proxy.Connect), ReplyTimeout: time.Duration(s.Proxy.Reply), ProveBytes: s.Proxy.ProveBytes,
 			Words: words, Logger: shared.logger,
 		})
 	case "www":
@@ -95,13 +95,15 @@ func (c *Config) newWWW(s Service, shared *common) (server.Protocol, error) {
 		StatusFrom: prefixes(s.WWW.StatusFrom),
 		Words:      server.Words(s.Words),
 		Logger:     shared.logger,
+
+		UnprovenTime: time.Duration(s.Unproven),
 	}
 	if s.WWW.Upstream != "" {
 		u, err := url.Parse(s.WWW.Upstream)
 		if err != nil {
 			return nil, err
 		}
-		o.Upstream, o.MaxBodyBytes = u, s.WWW.MaxBodyBytes
+		o.Upstream, o.UpstreamTime, o.MaxBodyBytes = u, time.Duration(s.WWW.UpstreamTime), s.WWW.MaxBodyBytes
 	}
 	return www.New(o)
 }

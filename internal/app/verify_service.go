@@ -130,8 +130,8 @@ func (w WWW) verify() error {
 	if w.Root != "" {
 		return errors.New("www.root, www.upstream: the files are either here or there")
 	}
-	if w.MaxBodyBytes < 1 {
-		return errors.New("www.max_body_bytes: a limit of nothing lets no request through")
+	if w.MaxBodyBytes < 1 || w.UpstreamTime <= 0 {
+		return errors.New("www.max_body_bytes, www.upstream_time: a limit of nothing lets no request through")
 	}
 	return nil
 }
@@ -146,8 +146,8 @@ func (p Proxy) verify() error {
 		return fmt.Errorf("proxy.proxy_header: %d is none of 0, 1, 2", p.ProxyHeader)
 	case p.ProveBytes < 0:
 		return fmt.Errorf("proxy.prove_bytes: %d is negative", p.ProveBytes)
-	case p.Connect <= 0:
-		return errors.New("proxy.connect: no time is no limit")
+	case p.Connect <= 0 || p.Reply <= 0:
+		return errors.New("proxy.connect, proxy.reply: no time is no limit")
 	}
 	return verifyUpstream("proxy.upstream", p.Upstream)
 }
