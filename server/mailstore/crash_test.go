@@ -12,7 +12,7 @@ var errCrash = errors.New("crash")
 
 // crashingDisk dies at the nth step, and does nothing afterwards.
 type crashingDisk struct {
-	realDisk
+	hastyDisk
 	left int
 	dead bool
 }
@@ -29,14 +29,14 @@ func (d *crashingDisk) Mkdir(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.realDisk.Mkdir(path)
+	return d.hastyDisk.Mkdir(path)
 }
 
 func (d *crashingDisk) Create(path string) (file, error) {
 	if err := d.step(); err != nil {
 		return nil, err
 	}
-	f, err := d.realDisk.Create(path)
+	f, err := d.hastyDisk.Create(path)
 	return &crashingFile{f, d}, err
 }
 
@@ -44,7 +44,7 @@ func (d *crashingDisk) Append(path string, size int64) (file, error) {
 	if err := d.step(); err != nil {
 		return nil, err
 	}
-	f, err := d.realDisk.Append(path, size)
+	f, err := d.hastyDisk.Append(path, size)
 	return &crashingFile{f, d}, err
 }
 
@@ -52,28 +52,28 @@ func (d *crashingDisk) Link(from, to string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.realDisk.Link(from, to)
+	return d.hastyDisk.Link(from, to)
 }
 
 func (d *crashingDisk) Rename(from, to string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.realDisk.Rename(from, to)
+	return d.hastyDisk.Rename(from, to)
 }
 
 func (d *crashingDisk) Remove(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.realDisk.Remove(path)
+	return d.hastyDisk.Remove(path)
 }
 
 func (d *crashingDisk) SyncDir(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.realDisk.SyncDir(path)
+	return d.hastyDisk.SyncDir(path)
 }
 
 type crashingFile struct {
@@ -143,7 +143,7 @@ func TestCrashes(t *testing.T) {
 // crashAt does it once, and tells whether the disk died.
 func crashAt(t *testing.T, name string, steps int, do func(*Mailbox) error) bool {
 	t.Helper()
-	s := NewStore(t.TempDir())
+	s := hastyStore(t.TempDir())
 	for _, text := range []string{"one", "two", "three"} {
 		if err := deliver(s, text, "anna"); err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func crashAt(t *testing.T, name string, steps int, do func(*Mailbox) error) bool
 	s.disk = d
 	err := do(m)
 
-	next := NewStore(s.root)
+	next := hastyStore(s.root)
 	names, listErr := next.Folders("anna")
 	if listErr != nil {
 		t.Fatal(listErr)
