@@ -133,7 +133,7 @@ func defaultService(protocol string) Service {
 		},
 		WWW: WWW{
 			UpstreamTime: Duration(time.Minute), MaxBodyBytes: 32 << 20,
-			StatusFrom:   []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))},
+			StatusFrom: []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))},
 		},
 		Proxy: Proxy{Speaks: "tcp", ProveBytes: 16 << 10, Connect: Duration(10 * time.Second), Reply: Duration(5 * time.Minute)},
 	}
