@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -29,6 +30,9 @@ type guest struct {
 func newGuest(service, speaks string, tcp *net.TCPConn) *guest {
 	return &guest{service: service, speaks: speaks, tcp: tcp, conn: tcp, in: bufio.NewReader(tcp)}
 }
+
+// GoString makes the story of a game that failed shorter.
+func (g *guest) GoString() string { return fmt.Sprintf("%s on %v", g.service, g.tcp.LocalAddr()) }
 
 // patience is how long a guest waits for an answer. All limits of the servers
 // are far below.
@@ -100,7 +104,7 @@ func (g *guest) secure() {
 		return
 	}
 	left := t
-	g.web = &http.Transport{ForceAttemptHTTP2: true, DialTLS: func(string, string) (net.Conn, error) {
+	g.web = &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 		if left == nil {
 			return nil, errors.New("there is one connection only")
 		}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"overstay/connlog"
+	"overstay/detector"
 	"overstay/internal/app"
 	"overstay/server/certs"
 )
@@ -28,6 +31,46 @@ const (
 	// its own, which no guest takes threads from.
 	watcher = "status"
 )
+
+// reloading is a server whose configuration can be changed.
+type reloading struct {
+	*running
+	said     *words
+	reload   chan struct{}
+	next     chan func() (*app.Config, error)
+	reloaded chan app.Reloaded
+	live     atomic.Int64 // how often the detector has read the log's past
+}
+
+func serveReloading(t testing.TB, cfg *app.Config) *reloading {
+	t.Helper()
+	r := &reloading{
+		said: &words{}, reload: make(chan struct{}),
+		next: make(chan func() (*app.Config, error), 1), reloaded: make(chan app.Reloaded, 1),
+	}
+	r.running = serveTold(t, cfg, app.ServeOptions{
+		Logger: slog.New(slog.NewTextHandler(r.said, nil)),
+		Reload: r.reload, Load: func() (*app.Config, error) { return (<-r.next)() },
+		Reloaded: func(result app.Reloaded) { r.reloaded <- result },
+		Live:     func(detector.Stats) { r.live.Add(1) },
+	})
+	return r
+}
+
+// load reloads what load returns.
+func (r *reloading) load(load func() (*app.Config, error)) app.Reloaded {
+	r.next <- load
+	r.reload <- struct{}{}
+	return <-r.reloaded
+}
+
+// change reloads the configuration with a change.
+func (r *reloading) change(change func(*app.Config)) app.Reloaded {
+	next := *r.cfg
+	next.Services = slices.Clone(r.cfg.Services)
+	change(&next)
+	return r.load(func() (*app.Config, error) { return &next, nil })
+}
 
 // equip gives a server a user and a certificate, which are dear to make.
 func equip(t testing.TB, folder string) (users string, pair app.TLS) {
