@@ -27,15 +27,15 @@ type bare struct {
 	listen sync.WaitGroup
 }
 
-func newBare(context.Context, string) (part, error) { return startBare("library", nil) }
+func newBare(context.Context, string) (part, error) { return startBare(nil) }
 
 func newBareStore(_ context.Context, folder string) (part, error) {
-	return startBare("library+store", mailstore.NewStore(filepath.Join(folder, "library-mail")))
+	return startBare(mailstore.NewStore(filepath.Join(folder, "library-mail")))
 }
 
 // startBare starts the libraries' servers. Without a store mail is forgotten.
-func startBare(role string, store *mailstore.Store) (part, error) {
-	b := &bare{meter: meter{role: role}, at: map[string]string{}}
+func startBare(store *mailstore.Store) (part, error) {
+	b := &bare{at: map[string]string{}}
 	b.smtp = gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) {
 		return &bareSession{store: store}, nil
 	}))

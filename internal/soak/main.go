@@ -18,7 +18,8 @@
 // of a few seconds at the same rate: the one asked for, or less if the slowest
 // of them could not stand it. A transaction is a connection of its own with one
 // message, from one of many loopback addresses. At the end everything is hung
-// up, and the memory and the pools have to be where they were.
+// up: no thread may be held then, and when as many sessions have come and gone
+// once more, the memory must be what it was after the first.
 //
 // First call: go run ./internal/soak --for 60s, or make soak.
 //
@@ -51,7 +52,7 @@ func start(ctx context.Context) error {
 	if name := os.Getenv(roleVariable); name != "" {
 		return play(ctx, name, os.Stdin, os.Stdout)
 	}
-	s := soak{progress: os.Stderr}
+	s := soak{probe: 2 * time.Second, progress: os.Stderr}
 	pflag.IntVar(&s.idle, "idle", 10_000, "idle `sessions` at each server, half smtp, half imap")
 	pflag.IntVar(&s.rate, "rate", 2000, "`transactions` a second")
 	pflag.DurationVar(&s.length, "for", time.Minute, "how long each server gets mail")

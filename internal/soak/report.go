@@ -18,8 +18,13 @@ type report struct {
 // errSoak is the error of a server that is not as it should be.
 var errSoak = errors.New("the server failed")
 
-// leftBytes is how much memory may stay behind each session that was open.
-const leftBytes = 2 << 10
+const (
+	// leftBytes is how much memory may stay behind each session that came and
+	// went, beside what the runtime keeps for the next one.
+	leftBytes = 512
+	// leftSessions is from which number on that is more than chance.
+	leftSessions = 10_000
+)
 
 // complaint returns what is wrong: refusals, errors, threads or memory that
 // did not come back.
@@ -39,7 +44,7 @@ func (r *report) complaint() error {
 		}
 	}
 	ours := r.subjects[0]
-	if left := ours.end.Resident - ours.start.Resident; left > int64(max(10_000, r.soak.idle))*leftBytes {
+	if left := ours.again.Resident - ours.end.Resident; left > int64(max(leftSessions, r.soak.idle))*leftBytes {
 		all = append(all, fmt.Errorf("%w: %s of memory stayed", errSoak, mega(left)))
 	}
 	return errors.Join(all...)
@@ -105,12 +110,24 @@ func (r *report) print(out io.Writer) {
 			return s.sent.percentile(p).Round(10 * time.Microsecond).String()
 		})
 	}
+	for _, part := range []struct {
+		name string
+		of   func(usage) int64
+	}{
+		{"heap", func(u usage) int64 { return u.Heap }}, {"stacks", func(u usage) int64 { return u.Stacks }},
+	} {
+		line(part.name+": with the idle sessions, after", func(s *subject) string {
+			start := part.of(s.start)
+			return mega(part.of(s.imap)-start) + " more, " + mega(part.of(s.end)-start) + " more"
+		})
+	}
 	line("memory at the start", func(s *subject) string { return mega(s.start.Resident) })
 	line("with the idle sessions", func(s *subject) string { return mega(s.imap.Resident) })
 	line("with them after the mail", func(s *subject) string { return mega(s.loaded.Resident) })
 	line("after all have gone", func(s *subject) string { return mega(s.end.Resident) })
+	line("after as many once more", func(s *subject) string { return mega(s.again.Resident) })
 	line("goroutines then", func(s *subject) string {
-		return fmt.Sprintf("%d, %d at the start", s.end.Goroutines, s.start.Goroutines)
+		return fmt.Sprintf("%d, %d at the start", s.again.Goroutines, s.start.Goroutines)
 	})
 	_ = w.Flush() // Nobody listens, then.
 	for _, p := range ours.pools {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -14,14 +15,12 @@ import (
 // soak is what is to be done.
 type soak struct {
 	idle, rate, senders, size int
-	length, turn              time.Duration
+	length, turn, probe       time.Duration
 	folder, profiles          string
 	progress                  io.Writer
 }
 
 const (
-	// probeTime is how long each server shows how fast it can be.
-	probeTime = 2 * time.Second
 	// share of what the slowest can do is what is asked of all.
 	share = 0.8
 	// settleTime is how long a server has for what follows a transaction.
@@ -37,6 +36,7 @@ type subject struct {
 
 	start, smtp, imap usage // before all, with the first idle sessions, with all
 	loaded, end       usage // with them after the load, and without them
+	again             usage // after as many have come and gone once more
 	heldSMTP          int
 	heldIMAP          int
 
@@ -93,18 +93,16 @@ func (s *subject) hangUp() error {
 // hold opens the idle sessions, one server after the other.
 func (s *soak) hold(ctx context.Context, subjects []*subject) error {
 	for _, one := range subjects {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		s.say("%s: %d idle sessions", one.name, s.idle)
 		var err error
 		if one.holder, err = launch("holder"); err != nil {
 			return err
 		}
 		// One of each first: what all of them share is not theirs.
-		err = errors.Join(one.keep("smtp", 1, nil), one.keep("imap", 1, nil), one.ask("settled", &one.start),
+		var first int
+		err = errors.Join(one.keep("smtp", 1, &first), one.keep("imap", 1, &first), one.ask("settled", &one.start),
 			one.keep("smtp", s.idle/2, &one.heldSMTP), one.ask("settled", &one.smtp),
-			one.keep("imap", s.idle-s.idle/2, &one.heldIMAP), one.ask("settled", &one.imap))
+			one.keep("imap", s.idle-s.idle/2, &one.heldIMAP), one.ask("settled", &one.imap), ctx.Err())
 		if err != nil {
 			return err
 		}
@@ -112,14 +110,9 @@ func (s *soak) hold(ctx context.Context, subjects []*subject) error {
 	return nil
 }
 
-// keep opens idle sessions.
+// keep opens idle sessions, and says how many it could.
 func (s *subject) keep(service string, count int, held *int) error {
-	var got int
-	err := s.holder.ask(service+" "+s.at[service]+" "+strconv.Itoa(count), &got)
-	if held != nil {
-		*held = got
-	}
-	return err
+	return s.holder.ask(service+" "+s.at[service]+" "+strconv.Itoa(count), held)
 }
 
 // load sends the mail, in turns.
@@ -128,7 +121,7 @@ func (s *soak) load(ctx context.Context, subjects []*subject) error {
 	slowest := float64(s.rate) / share
 	for _, one := range subjects {
 		l.address = one.at["smtp"]
-		probe := l.send(ctx, probeTime)
+		probe := l.send(ctx, s.probe)
 		if probe.errors > 0 {
 			return fmt.Errorf("%s: %w", one.name, probe.first)
 		}
@@ -138,7 +131,7 @@ func (s *soak) load(ctx context.Context, subjects []*subject) error {
 	l.rate = max(1, int(slowest*share))
 	turns := max(1, int(s.length/s.turn))
 	s.say("%d turns of %v at %d transactions a second", turns, s.length/time.Duration(turns), l.rate)
-	if err := s.profile(subjects, "profile "+s.profiles); err != nil {
+	if err := s.profile(subjects, "profile", "cpu"); err != nil {
 		return err
 	}
 	for i := range turns {
@@ -150,7 +143,8 @@ func (s *soak) load(ctx context.Context, subjects []*subject) error {
 		}
 		s.say("turn %d of %d", i+1, turns)
 	}
-	if err := s.profile(subjects, "profiled"); err != nil {
+	err := errors.Join(s.profile(subjects, "profiled", ""), s.profile(subjects, "memory", "held"))
+	if err != nil {
 		return err
 	}
 	for _, one := range subjects {
@@ -180,34 +174,50 @@ func (s *subject) take(ctx context.Context, l load, length time.Duration) error 
 	return nil
 }
 
-func (s *soak) profile(subjects []*subject, question string) error {
+// profile asks all to begin, end or take a profile, if that is wanted.
+func (s *soak) profile(subjects []*subject, question, name string) error {
 	if s.profiles == "" {
 		return nil
 	}
 	for _, one := range subjects {
 		var done bool
-		if err := one.ask(question, &done); err != nil {
+		file := filepath.Join(s.profiles, one.name+"."+name+".pprof")
+		if err := one.ask(question+" "+file, &done); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leave hangs up, and looks at what is left.
+// leave hangs up, and looks at what is left; then all come and go once more,
+// for what is left by them is what nobody gives back, and not what the runtime
+// keeps for the next.
 func (s *soak) leave(ctx context.Context, subjects []*subject) error {
 	for _, one := range subjects {
-		if err := one.hangUp(); err != nil {
+		if err := errors.Join(one.leave(ctx), one.ask("settled", &one.end)); err != nil {
 			return err
 		}
-		if err := one.empty(ctx); err != nil {
+	}
+	if err := s.profile(subjects, "memory", "left"); err != nil {
+		return err
+	}
+	for _, one := range subjects {
+		s.say("%s: all come and go once more", one.name)
+		var err error
+		if one.holder, err = launch("holder"); err != nil {
 			return err
 		}
-		if err := one.ask("settled", &one.end); err != nil {
+		var held int
+		err = errors.Join(one.keep("smtp", 1+s.idle/2, &held), one.keep("imap", 1+s.idle-s.idle/2, &held),
+			one.leave(ctx), one.ask("settled", &one.again))
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (s *subject) leave(ctx context.Context) error { return errors.Join(s.hangUp(), s.empty(ctx)) }
 
 // empty waits until no thread of overstay is held, or it takes too long.
 func (s *subject) empty(ctx context.Context) error {

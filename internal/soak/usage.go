@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -18,19 +17,19 @@ import (
 type usage struct {
 	Processor  time.Duration // of this process, in it and in the kernel for it
 	Resident   int64         // octets; what the kernel keeps for sockets is not in it
-	Heap       int64         // of it, what is in use
+	Heap       int64         // what is in use of it
 	Stacks     int64
 	Goroutines int
 }
 
 // meter answers the questions that every server is asked.
 type meter struct {
-	role    string
 	profile *os.File
 }
 
-// do answers "now", "settled" (what is left after a collection), and
-// "profile FOLDER" and "profiled", between which it takes one.
+// do answers "now", and "settled" (what is left after a collection). It takes a
+// profile of the processor's time between "profile FILE" and "profiled", and
+// one of the memory with "memory FILE".
 func (m *meter) do(question string) (any, error) {
 	verb, argument, _ := strings.Cut(question, " ")
 	switch verb {
@@ -42,7 +41,7 @@ func (m *meter) do(question string) (any, error) {
 		debug.FreeOSMemory()
 		return now(true)
 	case "profile":
-		f, err := os.Create(filepath.Join(argument, m.role+".cpu.pprof"))
+		f, err := os.Create(argument)
 		if err != nil {
 			return nil, err
 		}
@@ -51,22 +50,34 @@ func (m *meter) do(question string) (any, error) {
 	case "profiled":
 		pprof.StopCPUProfile()
 		return true, m.profile.Close()
+	case "memory":
+		return true, memory(argument)
 	}
 	return nil, fmt.Errorf("question %q", question)
 }
 
-func now(memory bool) (usage, error) {
+// memory takes a profile of what is in use.
+func memory(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	runtime.GC()
+	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
+}
+
+func now(all bool) (usage, error) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return usage{}, err
 	}
 	u := usage{Processor: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Goroutines: runtime.NumGoroutine()}
-	if !memory {
+	if !all {
 		return u, nil // Looking would stop the server.
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	u.Heap, u.Stacks = int64(m.HeapInuse), int64(m.StackInuse)
+	u.Heap, u.Stacks = int64(m.HeapAlloc), int64(m.StackInuse)
 	var err error
 	u.Resident, err = resident()
 	return u, err

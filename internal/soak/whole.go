@@ -83,7 +83,7 @@ func newWhole(ctx context.Context, folder string) (part, error) {
 	}
 	cfg.State = state
 	ctx, cancel := context.WithCancel(ctx)
-	w := &whole{meter: meter{role: "overstay"}, at: map[string]string{}, cancel: cancel, ended: make(chan error, 1)}
+	w := &whole{at: map[string]string{}, cancel: cancel, ended: make(chan error, 1)}
 	listening := make(chan struct{})
 	go func() {
 		w.ended <- app.Serve(ctx, cfg, app.ServeOptions{
