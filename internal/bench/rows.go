@@ -74,10 +74,13 @@ var suites = []suite{
 	{"banlist", "^BenchmarkRestore$", "3x"},
 	{"banlist", "^BenchmarkDecide$|^BenchmarkNotice$", "300x"},
 	{"server", "^BenchmarkTurnAway$", "10x"},
+	{"server", "^BenchmarkBurst$", "10x"},
 	{"internal/app", "^BenchmarkReaction$", "1000x"},
+	{"internal/soak", "^BenchmarkSoak$", "1x"},
 }
 
-// rows are the rows of section 10 of the design that exist by now.
+// rows are the rows of section 10 of the design that exist by now, and those of
+// the whole server.
 var rows = []row{
 	{
 		what:  "parse one line, native order",
@@ -177,5 +180,33 @@ var rows = []row{
 	{
 		what:  "restore 1,000,000 bans",
 		value: figure{"banlist.Restore/bans=1000000", "ns/op"}, scale: 1e-9, unit: "s", reach: 0.6,
+	},
+	{
+		what:  "an answer while 2,000 connections are refused, against in peace",
+		value: figure{"server.Burst", "burst/calm"}, unit: "x", reach: 1.2,
+	},
+	{
+		what:  "the same, against while a bare accept loop closes them",
+		value: figure{"server.Burst", "burst/bare"}, unit: "x", reach: 1.2,
+	},
+	{
+		what:  "memory of an idle session, smtp",
+		value: figure{"internal/soak.Soak", "smtp-KB"}, unit: "KB", reach: 24,
+		beside: figure{"internal/soak.Soak", "library-smtp-KB"}, tool: "go-smtp alone",
+	},
+	{
+		what:  "memory of an idle session, imap, logged in",
+		value: figure{"internal/soak.Soak", "imap-KB"}, unit: "KB", reach: 24,
+		beside: figure{"internal/soak.Soak", "library-imap-KB"}, tool: "go-imap alone",
+	},
+	{
+		what:  "processor time of a mail transaction, synced to the disk",
+		value: figure{"internal/soak.Soak", "µs"}, unit: "µs", reach: 1000,
+		beside: figure{"internal/soak.Soak", "library-µs"}, tool: "go-smtp that forgets the mail",
+	},
+	{
+		what:  "the same, against go-smtp with the same Maildirs",
+		value: figure{"internal/soak.Soak", "ours/store"}, unit: "x", reach: 1.5,
+		tool: "go-smtp and our Maildirs",
 	},
 }
