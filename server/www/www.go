@@ -103,6 +103,10 @@ type Protocol struct {
 	h1, h2    *http.Server
 	fresh     fresh
 	stopping  atomic.Bool
+	serving   sync.WaitGroup // calls of Serve
+
+	mu        sync.Mutex
+	listeners []net.Listener
 }
 
 // New returns the protocol. The folder is opened now, and closed by Shutdown.
@@ -268,6 +272,15 @@ func refusal(status int, wait, words string) []byte {
 
 // Serve serves the connections that l hands out.
 func (p *Protocol) Serve(l net.Listener) error {
+	p.mu.Lock()
+	if p.stopping.Load() {
+		p.mu.Unlock()
+		return server.ErrClosed
+	}
+	p.listeners = append(p.listeners, l)
+	p.serving.Add(1)
+	p.mu.Unlock()
+	defer p.serving.Done()
 	beside := newSiding(l.Addr())
 	var other sync.WaitGroup
 	other.Go(func() { _ = p.h2.Serve(beside) }) // It ends when it is told to.
@@ -283,7 +296,13 @@ func (p *Protocol) Serve(l net.Listener) error {
 // Shutdown closes idle connections and waits for the requests that are being
 // answered until ctx ends, and a moment for the first ones of new connections.
 func (p *Protocol) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
 	p.stopping.Store(true)
+	for _, l := range p.listeners {
+		_ = l.Close() // Serve returns in any case.
+	}
+	p.mu.Unlock()
+	p.serving.Wait() // Now all connections are known.
 	p.h1.SetKeepAlivesEnabled(false)
 	p.h2.SetKeepAlivesEnabled(false)
 	p.fresh.wait(ctx)
