@@ -69,6 +69,18 @@ func (s *Store) account(user string) (*account, error) {
 	return a, nil
 }
 
+// known returns a user's account if it is in memory: its Maildir was there, and
+// may be gone by now. The caller ends it with done.
+func (s *Store) known(user string) (*account, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.accounts[user]
+	if ok {
+		a.refs++
+	}
+	return a, ok
+}
+
 // makeRoomLocked forgets accounts that nobody uses when there are many.
 func (s *Store) makeRoomLocked() {
 	if len(s.accounts) < maxAccounts {

@@ -311,7 +311,8 @@ func (m *Mailbox) Append(flags Flags, received time.Time, r io.Reader) (validity
 	defer d.Abort()
 	d.flags, d.flagged = flags, true
 	c := &messageCopy{account: m.account, borrowed: true, dir: m.folder.dir, name: receivedName(m.account.store, received)}
-	if err := d.add(c); err != nil {
+	d.copies = append(d.copies, c)
+	if err := d.begin(c); err != nil {
 		return 0, 0, err
 	}
 	text := &hostWriter{w: bufio.NewWriterSize(d, 32<<10)}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -66,6 +67,7 @@ type messageCopy struct {
 	name     string
 	file     file // in tmp, nil once it is closed
 	reserved bool // its size is, in the user's quota
+	appeared bool // and is in tmp no more
 }
 
 // Begin starts the delivery of one message to users, none of them named twice.
@@ -77,11 +79,7 @@ func (s *Store) Begin(users []string) (*Delivery, error) {
 	name := s.uniqueName()
 	d := &Delivery{store: s}
 	for _, user := range users {
-		a, err := s.account(user)
-		if err == nil {
-			err = d.add(&messageCopy{account: a, dir: a.dir, name: name})
-		}
-		if err != nil {
+		if err := d.addFor(user, name); err != nil {
 			d.Abort()
 			return nil, err
 		}
@@ -89,8 +87,30 @@ func (s *Store) Begin(users []string) (*Delivery, error) {
 	return d, nil
 }
 
-func (d *Delivery) add(c *messageCopy) error {
+// addFor adds a user's copy. The Maildir of an account that is in memory is
+// nearly always there: it is made again only if that turns out to be wrong.
+func (d *Delivery) addFor(user, name string) error {
+	a, known := d.store.known(user)
+	if !known {
+		var err error
+		if a, err = d.store.account(user); err != nil {
+			return err
+		}
+	}
+	c := &messageCopy{account: a, dir: a.dir, name: name}
 	d.copies = append(d.copies, c)
+	err := d.begin(c)
+	if known && errors.Is(err, fs.ErrNotExist) {
+		if err := d.store.makeMaildir(a.dir); err != nil {
+			return deliveryError("make the Maildir", err)
+		}
+		err = d.begin(c)
+	}
+	return err
+}
+
+// begin makes the file of a copy.
+func (d *Delivery) begin(c *messageCopy) error {
 	if err := c.account.usage.room(c.account, 1); err != nil {
 		return err
 	}
@@ -150,7 +170,19 @@ func (d *Delivery) Commit() error {
 // appear gives a copy its name.
 func (d *Delivery) appear(c *messageCopy) error {
 	to := d.final(c)
-	return c.account.usage.change(d.size, 1, func() error { return d.store.disk.Rename(c.tmp(), to) }, filepath.Dir(to))
+	err := c.account.usage.change(d.size, 1, func() error { return d.rename(c, to) }, filepath.Dir(to))
+	c.appeared = err == nil
+	return err
+}
+
+// rename does it, if need be in a Maildir of which a part is missing. A folder
+// that is gone is not made again.
+func (d *Delivery) rename(c *messageCopy, to string) error {
+	err := d.store.disk.Rename(c.tmp(), to)
+	if errors.Is(err, fs.ErrNotExist) && !c.borrowed && d.store.makeMaildir(c.dir) == nil {
+		err = d.store.disk.Rename(c.tmp(), to)
+	}
+	return err
 }
 
 // takeBack removes the first n copies from the new folders: the client will be
@@ -169,7 +201,9 @@ func (d *Delivery) Abort() {
 		if c.file != nil {
 			_ = c.file.Close() // It goes away.
 		}
-		_ = d.store.disk.Remove(c.tmp()) // What stays in tmp is not mail.
+		if !c.appeared {
+			_ = d.store.disk.Remove(c.tmp()) // What stays in tmp is not mail.
+		}
 		if c.reserved {
 			c.account.usage.release(d.size)
 		}

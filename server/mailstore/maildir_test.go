@@ -279,3 +279,33 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 	}
 }
+
+// A Maildir that somebody took away, or a part of it, is there again when mail
+// comes, also for a store that has seen it before.
+func TestDeliveryIntoAMaildirThatIsGone(t *testing.T) {
+	for _, gone := range []string{".", "tmp", "new"} {
+		for _, quota := range []Quota{{}, {Messages: 10}} {
+			s := NewStore(t.TempDir())
+			s.SetQuota(quota)
+			for range 2 {
+				before := len(mail(t, s, "anna"))
+				d, err := s.Begin([]string{"anna"})
+				if err != nil {
+					t.Fatalf("without %s: %v", gone, err)
+				}
+				if _, err := d.Write([]byte("Subject: x\n\ny\n")); err != nil {
+					t.Fatal(err)
+				}
+				if err := d.Commit(); err != nil {
+					t.Fatalf("without %s: %v", gone, err)
+				}
+				if after := len(mail(t, s, "anna")); after != before+1 {
+					t.Errorf("without %s: %d messages, then %d", gone, before, after)
+				}
+				if err := os.RemoveAll(filepath.Join(s.Path("anna"), gone)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
