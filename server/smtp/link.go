@@ -123,6 +123,8 @@ func (l *link) receive(b []byte) (int, error) {
 		}
 	case waiting && l.protocol.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 		return l.goodbye()
+	default:
+		l.over = true // The library would wait again, for the rest of a message.
 	}
 	return n, err
 }

@@ -123,3 +123,18 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// A client that is out of time in the middle of a message is told so, and is
+// not waited for again.
+func TestOutOfTimeInAMessage(t *testing.T) {
+	limits := server.Limits{Idle: time.Hour}
+	limits.Total[connlog.StageData] = 50 * time.Millisecond
+	s := start(t, Options{}, server.Service{Limits: limits})
+	c := s.greeted(t)
+	c.mailTo("anna@example.org")
+	c.send("half")
+	c.expect("451 4.4.2 ")
+	if e := s.log.closed(t, 1); e.End != connlog.EndTimeout {
+		t.Errorf("close line %+v", e)
+	}
+}
