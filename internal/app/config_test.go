@@ -141,6 +141,24 @@ func TestNothingIsSomething(t *testing.T) {
 	}
 }
 
+// TestLengthsOfTimeHaveUnits keeps a bare number from being a number of
+// nanoseconds.
+func TestLengthsOfTimeHaveUnits(t *testing.T) {
+	const service = "[[service]]\nname = \"smtp\"\nlisten = \"127.0.0.1:0\"\n"
+	for key, text := range map[string]string{
+		"log.max_age": "[log]\nmax_age = 3600", "service.idle": service + "idle = 3", "service.stage_limits.data": service + "stage_limits.data = 0",
+		"policy.for": "[[policy]]\nname = \"short-flood\"\nfor = 5",
+	} {
+		var ce *ConfigError
+		if _, err := parse("test.toml", []byte(text)); !errors.As(err, &ce) || ce.Key != key || !errors.Is(err, errBareNumber) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := parse("test.toml", []byte(service+"threads = 3\n[[policy]]\nname = \"short-flood\"\nfactor = 2")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatTheDetectorRefuses is refused when the file is read, not when a
 // server runs without a detector.
 func TestWhatTheDetectorRefuses(t *testing.T) {

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -46,4 +47,29 @@ func fill(to, defaults reflect.Value, said map[string]any) {
 			to.Field(i).Set(defaults.Field(i))
 		}
 	}
+}
+
+// bareNumber returns the key of a length of time that said gives as a number,
+// or nothing. Said is what a file says about a t.
+func bareNumber(t reflect.Type, said any) string {
+	switch said := said.(type) {
+	case int64:
+		if t == reflect.TypeFor[Duration]() {
+			return "."
+		}
+	case []any:
+		for i := 0; i < len(said) && t.Kind() == reflect.Slice; i++ {
+			if key := bareNumber(t.Elem(), said[i]); key != "" {
+				return key
+			}
+		}
+	case map[string]any:
+		for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+			name := t.Field(i).Tag.Get("toml")
+			if key := bareNumber(t.Field(i).Type, said[name]); key != "" {
+				return strings.TrimSuffix(name+"."+key, "..")
+			}
+		}
+	}
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -40,6 +41,10 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // errUnknownKey is the cause of a ConfigError for a key that no field has.
 var errUnknownKey = errors.New("no such setting")
 
+// errBareNumber is the cause of a ConfigError for a length of time without a
+// unit, which the TOML library would take for nanoseconds.
+var errBareNumber = errors.New(`a length of time has a unit, as in "90s", "1h30m" or "7d"`)
+
 // Load reads a configuration file over the defaults. Every error is a
 // *ConfigError, except that of reading the file.
 func Load(path string) (*Config, error) {
@@ -61,6 +66,9 @@ func parse(path string, text []byte) (*Config, error) {
 	var said map[string]any // What the file says, and what it does not.
 	if err := toml.Unmarshal(text, &said); err != nil {
 		return nil, configError(path, err)
+	}
+	if key := bareNumber(reflect.TypeFor[Config](), said); key != "" {
+		return nil, &ConfigError{File: path, Key: key, Err: errBareNumber}
 	}
 	fillEach(c.Services, said["service"], Service.defaults)
 	fillEach(c.Policies, said["policy"], Policy.defaults)
