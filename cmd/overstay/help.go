@@ -11,12 +11,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 found something
 (check: the address is banned).`
 
 const serveHelp = `Runs the services of the configuration, the connection log, the detector and the
-banned-host list in one process. Without a configuration file it serves smtp and
-www on unprivileged ports of the loopback address, and keeps everything in
-./overstay-data.
+banned-host list in one process. Without a configuration file it serves smtp,
+pop3, imap, www and https on unprivileged ports of the loopback address, and
+keeps everything in ./overstay-data.
 
-Ends in order at SIGTERM, SIGHUP or Ctrl-C: open sessions have ten seconds to
-finish. A second signal ends it at once.`
+Ends in order at SIGTERM or Ctrl-C: open sessions have ten seconds to finish. A
+second signal ends it at once. SIGHUP reads the configuration again; what waits
+for a restart is said, and where anything in it is wrong the old one stays.`
 
 const detectHelp = `Follows a connection log that a server writes, and puts suggestions and bans on
 the shared list that the server asks. Beside overstay serve --no-detector it

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -127,7 +128,7 @@ func (c *Config) newServices(shared *common) ([]server.Service, error) {
 	for _, one := range c.Services {
 		protocol, err := c.newProtocol(one, shared)
 		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", one.Name, err)
+			return nil, errors.Join(fmt.Errorf("service %q: %w", one.Name, err), discard(services))
 		}
 		service := one.settings()
 		service.Protocol = protocol

@@ -34,15 +34,26 @@ func (c *Config) reload(ctx context.Context, started *Config, s *server.Server, 
 	if err != nil {
 		return Reloaded{Err: err}
 	}
+	// They are asked for their words and serve nobody; the running ones stay.
+	defer func() { _ = discard(services) }()
+	// What can fail comes first, so that all of it is taken over or nothing.
+	if _, err := server.New(server.Options{Services: services}); err != nil {
+		return Reloaded{Err: err}
+	}
+	if err := errors.Join(c.allow(ctx, list), c.disallow(ctx, list)); err != nil {
+		return Reloaded{Err: err}
+	}
 	more, err := s.Configure(services)
-	for _, one := range services {
-		// It was asked for its words and serves nobody; the running one stays.
-		err = errors.Join(err, one.Protocol.Shutdown(ctx))
-	}
-	if err == nil {
-		err = errors.Join(c.allow(ctx, list), c.disallow(ctx, list))
-	}
 	return Reloaded{Err: err, Restart: append(restart, more...)}
+}
+
+// discard closes protocols that never served.
+func discard(services []server.Service) error {
+	var errs []error
+	for _, one := range services {
+		errs = append(errs, one.Protocol.Shutdown(context.Background())) // Nothing to wait for.
+	}
+	return errors.Join(errs...)
 }
 
 // keep takes back the settings that are only read at a start, and names those

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -30,9 +31,27 @@ func (r *run) serve(ctx context.Context) error {
 	parts.Go(func() { r.evict(beside) })
 	parts.Go(func() { r.detectAndReload(beside) })
 	parts.Go(func() { watchdog(beside, r.server) })
+	parts.Go(func() { r.renew(beside) })
 	defer context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })()
 	notify(daemon.SdNotifyReady)
 	return r.server.Serve(ctx)
+}
+
+// renew keeps the certificate good that the server has made for itself: who
+// presents it sees that the files have changed.
+func (r *run) renew(ctx context.Context) {
+	day := time.NewTicker(24 * time.Hour)
+	defer day.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-day.C:
+			if _, err := r.started.selfSign(); err != nil {
+				r.options.Logger.Error("certificate not renewed", "error", err)
+			}
+		}
+	}
 }
 
 // evict ends the sessions of who is banned, at each change of the list.

@@ -27,6 +27,12 @@ func (s Service) verify() error {
 			return err
 		}
 	}
+	if s.PlainAuth && !s.hasUsers() {
+		return fmt.Errorf("plain_auth: nobody logs in to %s", s.Protocol)
+	}
+	if s.GreetDelay > 0 && (s.Protocol == "www" || s.Protocol == "proxy" && (s.Proxy.Speaks == "http" || s.Proxy.Speaks == "tcp")) {
+		return errors.New("greet_delay: there is no greeting, the client speaks first")
+	}
 	switch s.Protocol {
 	case "smtp":
 		return s.SMTP.verify()

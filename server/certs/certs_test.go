@@ -40,6 +40,9 @@ func TestSelfSignedIsMadeOnceAndRenewed(t *testing.T) {
 	if _, _, made := selfSigned(t, dir, now.Add(336*24*time.Hour)); !made {
 		t.Error("one that ends within a month was kept")
 	}
+	if made, err := SelfSigned(certFile, keyFile, []string{"mail.example", "new.example"}, now); err != nil || !made {
+		t.Errorf("one without the new name was kept: %v", err)
+	}
 	if err := os.WriteFile(keyFile, []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -24,12 +24,12 @@ const (
 )
 
 // SelfSigned makes a certificate and its key for names and addresses, in two
-// files that only their owner can read, unless they are there and good for
-// another month. It tells whether it made them. Clients have no reason to
+// files that only their owner can read, unless they are there, for these names
+// and good for another month. It tells whether it made them. Clients have no reason to
 // trust it: it is for trying out, and better than no TLS against who only
 // listens.
 func SelfSigned(certFile, keyFile string, names []string, now time.Time) (made bool, err error) {
-	if old, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && now.Before(old.Leaf.NotAfter.Add(-renewBefore)) {
+	if old, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && serves(old.Leaf, names, now) {
 		return false, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -52,6 +52,16 @@ func SelfSigned(certFile, keyFile string, names []string, now time.Time) (made b
 		return false, fmt.Errorf("certs: %w", err)
 	}
 	return true, nil
+}
+
+// serves tells whether a certificate is good for all names, for another while.
+func serves(cert *x509.Certificate, names []string, now time.Time) bool {
+	for _, name := range names {
+		if cert.VerifyHostname(name) != nil {
+			return false
+		}
+	}
+	return now.Before(cert.NotAfter.Add(-renewBefore))
 }
 
 func sign(key *ecdsa.PrivateKey, names []string, now time.Time) ([]byte, error) {
