@@ -131,6 +131,7 @@ type activated struct {
 	state   string
 	config  string
 	notify  *net.UnixConn
+	said    *lockedBuilder // by the process that was started last
 }
 
 func (a *activated) start() *process {
@@ -139,7 +140,7 @@ func (a *activated) start() *process {
 	cmd.Env = append(os.Environ(), commandEnv+"=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=smtp:overstay.socket", "NOTIFY_SOCKET="+a.notify.LocalAddr().String())
 	cmd.ExtraFiles = a.sockets
 	p := &process{Cmd: cmd, stderr: &lockedBuilder{}}
-	cmd.Stderr = p.stderr
+	cmd.Stderr, a.said = p.stderr, p.stderr
 	if err := cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func (a *activated) told(want string) {
 	for {
 		n, err := a.notify.Read(message)
 		if err != nil {
-			a.t.Fatalf("the manager was not told %s: %v", want, err)
+			a.t.Fatalf("the manager was not told %s: %v\n%s", want, err, a.said)
 		}
 		if strings.HasPrefix(string(message[:n]), want) {
 			return
