@@ -271,7 +271,15 @@ func (o *one) Addr() net.Addr { return &net.TCPAddr{} }
 // libraryLog passes on what the library has to say.
 type libraryLog struct{ logger *slog.Logger }
 
-// Printf implements imapserver.Logger.
+// Printf is quiet about connections that broke: the connection log has them,
+// and clients must not be able to fill this one.
 func (l libraryLog) Printf(format string, v ...any) {
-	l.logger.Warn("imap library", "error", fmt.Sprintf(format, v...))
+	level := slog.LevelWarn
+	for _, a := range v {
+		var broken *net.OpError
+		if err, ok := a.(error); ok && errors.As(err, &broken) {
+			level = slog.LevelDebug
+		}
+	}
+	l.logger.Log(context.Background(), level, "imap library", "error", fmt.Sprintf(format, v...))
 }
