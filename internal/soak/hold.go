@@ -13,8 +13,13 @@ import (
 // patience is how long a client waits for anything.
 const patience = time.Minute
 
-// openers is how many sessions are opened at the same time.
-const openers = 32
+const (
+	// openers is how many sessions are opened at the same time.
+	openers = 32
+	// openRate is how many are opened in a second, for the sake of their
+	// keepalives, which come as close together as they did.
+	openRate = 1000
+)
 
 // holder holds idle sessions.
 type holder struct {
@@ -40,9 +45,11 @@ func (h *holder) do(question string) (any, error) {
 	}
 	var next, held atomic.Int64
 	var opening sync.WaitGroup
+	start := time.Now()
 	for range openers {
 		opening.Go(func() {
 			for i := int(next.Add(1)); i <= count; i = int(next.Add(1)) {
+				time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / openRate)))
 				if h.open(address, i, open) == nil {
 					held.Add(1)
 				}

@@ -12,7 +12,10 @@
 //   - library: go-smtp that forgets each message, and go-imap with a mailbox in
 //     memory; nothing is admitted, logged, checked or kept;
 //   - library+store: the same with overstay's delivery to Maildirs, so that the
-//     disk's part is the same for both.
+//     disk's part is the same for both;
+//   - postfix, where there is one: with few idle sessions, each of which is a
+//     process, and at a rate of its own. It accepts what is in its queue; the
+//     processor's time has the delivery in it, which comes later.
 //
 // All hold their idle sessions at the same time, and get their mail in turns
 // of a few seconds at the same rate: the one asked for, or less if the slowest
@@ -61,6 +64,7 @@ func start(ctx context.Context) error {
 	pflag.IntVar(&s.size, "size", 2048, "octets of a message")
 	pflag.StringVar(&s.folder, "folder", "", "folder for mail and log, which are removed in the end (default: that for temporary files)")
 	pflag.StringVar(&s.profiles, "profiles", "", "folder for profiles of the servers, taken while they get mail")
+	pflag.BoolVar(&s.postfix, "postfix", havePostfix(), "measure Postfix too, where it is installed, as root")
 	pflag.Parse()
 	r, err := s.run(ctx)
 	if err != nil {

@@ -34,8 +34,11 @@ func (r *report) complaint() error {
 		if s.sent.errors > 0 {
 			all = append(all, fmt.Errorf("%w: %s: %d transactions: %w", errSoak, s.name, s.sent.errors, s.sent.first))
 		}
-		if n := r.soak.idle - s.heldSMTP - s.heldIMAP; n > 0 {
+		if n := s.smtpIdle + s.imapIdle - s.heldSMTP - s.heldIMAP; n > 0 {
 			all = append(all, fmt.Errorf("%w: %s: %d idle sessions could not be opened", errSoak, s.name, n))
+		}
+		if s.lost != 0 {
+			all = append(all, fmt.Errorf("%w: %s: %d idle sessions were lost", errSoak, s.name, s.lost))
 		}
 		for _, p := range s.pools {
 			if p.Busy > 0 || p.refused() > 0 {
@@ -116,7 +119,7 @@ func (r *report) print(out io.Writer) {
 	}{
 		{"heap", func(u usage) int64 { return u.Heap }}, {"stacks", func(u usage) int64 { return u.Stacks }},
 	} {
-		line(part.name+": with the idle sessions, after", func(s *subject) string {
+		line("its "+part.name+", with the idle sessions, after", func(s *subject) string {
 			start := part.of(s.start)
 			return mega(part.of(s.imap)-start) + " more, " + mega(part.of(s.end)-start) + " more"
 		})

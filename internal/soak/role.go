@@ -57,6 +57,7 @@ func roles() map[string]func(context.Context, string) (part, error) {
 		"overstay":      newWhole,
 		"library":       newBare,
 		"library+store": newBareStore,
+		"postfix":       newPostfix,
 		"holder":        newHolder,
 	}
 }

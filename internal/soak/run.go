@@ -17,6 +17,7 @@ type soak struct {
 	idle, rate, senders, size int
 	length, turn, probe       time.Duration
 	folder, profiles          string
+	postfix                   bool // beside the others
 	progress                  io.Writer
 }
 
@@ -34,14 +35,16 @@ type subject struct {
 	*process
 	holder *process
 
-	start, smtp, imap usage // before all, with the first idle sessions, with all
-	loaded, end       usage // with them after the load, and without them
-	again             usage // after as many have come and gone once more
-	heldSMTP          int
-	heldIMAP          int
+	start, smtp, imap  usage // before all, with the first idle sessions, with all
+	loaded, end        usage // with them after the load, and without them
+	again              usage // after as many have come and gone once more
+	smtpIdle, imapIdle int   // sessions that there shall be
+	heldSMTP, heldIMAP int
+	fastest            float64 // transactions a second
 
 	sent        outcome
 	transaction []time.Duration // processor time of one, by turn
+	lost        int             // idle sessions that did not live until the end; of overstay only
 	pools       []pool          // at the end, of overstay only
 }
 
@@ -54,14 +57,24 @@ func (s *soak) run(ctx context.Context) (r *report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := os.Chmod(folder, 0o711); err != nil { // Postfix gives up being root inside.
+		return nil, err
+	}
 	var subjects []*subject
 	defer func() {
 		for _, one := range subjects {
 			err = errors.Join(err, one.stop())
 		}
 	}()
-	for _, name := range []string{"overstay", "library", "library+store"} {
-		one := &subject{}
+	names := []string{"overstay", "library", "library+store"}
+	if s.postfix {
+		names = append(names, "postfix")
+	}
+	for _, name := range names {
+		one := &subject{smtpIdle: s.idle / 2, imapIdle: s.idle - s.idle/2}
+		if name == "postfix" {
+			one.smtpIdle, one.imapIdle = min(postfixIdle, s.idle/2), 0
+		}
 		if one.process, err = launch(name + " " + folder); err != nil {
 			return nil, err
 		}
@@ -93,7 +106,7 @@ func (s *subject) hangUp() error {
 // hold opens the idle sessions, one server after the other.
 func (s *soak) hold(ctx context.Context, subjects []*subject) error {
 	for _, one := range subjects {
-		s.say("%s: %d idle sessions", one.name, s.idle)
+		s.say("%s: %d idle sessions", one.name, one.smtpIdle+one.imapIdle)
 		var err error
 		if one.holder, err = launch("holder"); err != nil {
 			return err
@@ -101,8 +114,8 @@ func (s *soak) hold(ctx context.Context, subjects []*subject) error {
 		// One of each first: what all of them share is not theirs.
 		var first int
 		err = errors.Join(one.keep("smtp", 1, &first), one.keep("imap", 1, &first), one.ask("settled", &one.start),
-			one.keep("smtp", s.idle/2, &one.heldSMTP), one.ask("settled", &one.smtp),
-			one.keep("imap", s.idle-s.idle/2, &one.heldIMAP), one.ask("settled", &one.imap), ctx.Err())
+			one.keep("smtp", one.smtpIdle, &one.heldSMTP), one.ask("settled", &one.smtp),
+			one.keep("imap", one.imapIdle, &one.heldIMAP), one.ask("settled", &one.imap), ctx.Err())
 		if err != nil {
 			return err
 		}
@@ -112,6 +125,9 @@ func (s *soak) hold(ctx context.Context, subjects []*subject) error {
 
 // keep opens idle sessions, and says how many it could.
 func (s *subject) keep(service string, count int, held *int) error {
+	if s.at[service] == "" {
+		return nil
+	}
 	return s.holder.ask(service+" "+s.at[service]+" "+strconv.Itoa(count), held)
 }
 
@@ -122,21 +138,27 @@ func (s *soak) load(ctx context.Context, subjects []*subject) error {
 	for _, one := range subjects {
 		l.address = one.at["smtp"]
 		probe := l.send(ctx, s.probe)
+		var rested bool
+		if err := one.ask("rest", &rested); err != nil {
+			return err
+		}
 		if probe.errors > 0 {
 			return fmt.Errorf("%s: %w", one.name, probe.first)
 		}
-		s.say("%s: %.0f transactions a second at most", one.name, probe.perSecond())
-		slowest = min(slowest, probe.perSecond())
+		one.fastest = probe.perSecond()
+		s.say("%s: %.0f transactions a second at most", one.name, one.fastest)
+		if one.name != "postfix" { // It has its own rate, not to slow down the others.
+			slowest = min(slowest, one.fastest)
+		}
 	}
-	l.rate = max(1, int(slowest*share))
 	turns := max(1, int(s.length/s.turn))
-	s.say("%d turns of %v at %d transactions a second", turns, s.length/time.Duration(turns), l.rate)
+	s.say("%d turns of %v at %d transactions a second", turns, s.length/time.Duration(turns), int(slowest*share))
 	if err := s.profile(subjects, "profile", "cpu"); err != nil {
 		return err
 	}
 	for i := range turns {
 		for _, one := range subjects {
-			l.address = one.at["smtp"]
+			l.address, l.rate = one.at["smtp"], max(1, int(min(slowest, one.fastest)*share))
 			if err := one.take(ctx, l, s.length/time.Duration(turns)); err != nil {
 				return err
 			}
@@ -163,8 +185,8 @@ func (s *subject) take(ctx context.Context, l load, length time.Duration) error 
 		return err
 	}
 	sent := l.send(ctx, length)
-	time.Sleep(settleTime) // What a connection leaves behind is its too.
-	if err := s.ask("now", &after); err != nil {
+	var rested bool
+	if err := errors.Join(s.ask("rest", &rested), s.ask("now", &after)); err != nil {
 		return err
 	}
 	if n := len(sent.took); n > 0 {
@@ -193,6 +215,9 @@ func (s *soak) profile(subjects []*subject, question, name string) error {
 // for what is left by them is what nobody gives back, and not what the runtime
 // keeps for the next.
 func (s *soak) leave(ctx context.Context, subjects []*subject) error {
+	if err := subjects[0].count(); err != nil {
+		return err
+	}
 	for _, one := range subjects {
 		if err := errors.Join(one.leave(ctx), one.ask("settled", &one.end)); err != nil {
 			return err
@@ -208,7 +233,7 @@ func (s *soak) leave(ctx context.Context, subjects []*subject) error {
 			return err
 		}
 		var held int
-		err = errors.Join(one.keep("smtp", 1+s.idle/2, &held), one.keep("imap", 1+s.idle-s.idle/2, &held),
+		err = errors.Join(one.keep("smtp", 1+one.smtpIdle, &held), one.keep("imap", 1+one.imapIdle, &held),
 			one.leave(ctx), one.ask("settled", &one.again))
 		if err != nil {
 			return err
@@ -217,11 +242,23 @@ func (s *soak) leave(ctx context.Context, subjects []*subject) error {
 	return nil
 }
 
+// count looks whether overstay has the idle sessions still.
+func (s *subject) count() error {
+	if err := s.ask("pools", &s.pools); err != nil {
+		return err
+	}
+	s.lost = s.smtpIdle + s.imapIdle + 2 // With the first of each.
+	for _, p := range s.pools {
+		s.lost -= p.Busy
+	}
+	return nil
+}
+
 func (s *subject) leave(ctx context.Context) error { return errors.Join(s.hangUp(), s.empty(ctx)) }
 
 // empty waits until no thread of overstay is held, or it takes too long.
 func (s *subject) empty(ctx context.Context) error {
-	if s.at["www"] == "" {
+	if s.name != "overstay" {
 		return nil // It has no pools.
 	}
 	for deadline := time.Now().Add(emptyTime); ; {

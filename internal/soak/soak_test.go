@@ -65,12 +65,13 @@ func TestComplaint(t *testing.T) {
 		{"all is well", "", func(*subject) {}},
 		{"errors", "3 transactions", func(s *subject) { s.sent.errors, s.sent.first = 3, errNo }},
 		{"sessions", "2 idle sessions", func(s *subject) { s.heldIMAP = 3 }},
+		{"lost ones", "8 idle sessions were lost", func(s *subject) { s.lost = 8 }},
 		{"threads", "4 threads held", func(s *subject) { s.pools = []pool{{Busy: 4}} }},
 		{"refusals", "6 refused", func(s *subject) { s.pools = []pool{{RefusedBusy: 1, RefusedSessions: 2, RefusedBanned: 3}} }},
 		{"memory", "of memory stayed", func(s *subject) { s.again.Resident = 100 << 20 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			one := &subject{process: &process{name: "overstay"}, heldSMTP: 5, heldIMAP: 5}
+			one := &subject{process: &process{name: "overstay"}, smtpIdle: 5, imapIdle: 5, heldSMTP: 5, heldIMAP: 5}
 			c.spoil(one)
 			r := report{soak: &soak{idle: 10}, subjects: []*subject{one}}
 			err := r.complaint()

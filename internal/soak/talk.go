@@ -25,8 +25,11 @@ type talk struct {
 	in   *bufio.Reader
 }
 
+// dial connects. Keepalives are the server's alone: thousands of sessions that
+// were opened in one go send theirs in one go, and the loopback interface drops
+// what is too much (net.core.netdev_max_backlog).
 func dial(address string, from net.IP) (*talk, error) {
-	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: from}}
+	d := net.Dialer{Timeout: patience, KeepAlive: -1, LocalAddr: &net.TCPAddr{IP: from}}
 	c, err := d.Dial("tcp", address)
 	if err != nil {
 		return nil, err

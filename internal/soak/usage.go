@@ -27,7 +27,8 @@ type meter struct {
 	profile *os.File
 }
 
-// do answers "now", and "settled" (what is left after a collection). It takes a
+// do answers "now", "settled" (what is left after a collection), and "rest" when
+// it is done with what was sent. It takes a
 // profile of the processor's time between "profile FILE" and "profiled", and
 // one of the memory with "memory FILE".
 func (m *meter) do(question string) (any, error) {
@@ -35,6 +36,9 @@ func (m *meter) do(question string) (any, error) {
 	switch verb {
 	case "now":
 		return now(false)
+	case "rest":
+		time.Sleep(settleTime) // What a connection leaves behind is its too.
+		return true, nil
 	case "settled":
 		// The pools of the library are emptied by the second collection.
 		runtime.GC()
@@ -89,11 +93,20 @@ func resident() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+	kb, ok := sizeIn(string(text), "VmRSS:")
+	if !ok {
+		return 0, errors.New("the kernel does not say how much memory there is")
+	}
+	return kb << 10, nil
+}
+
+// sizeIn finds a line of /proc like "VmRSS: 123 kB".
+func sizeIn(text, name string) (kb int64, ok bool) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
 			kb, err := strconv.ParseInt(f[1], 10, 64)
-			return kb << 10, err
+			return kb, err == nil
 		}
 	}
-	return 0, errors.New("the kernel does not say how much memory there is")
+	return 0, false
 }
