@@ -32,7 +32,13 @@ func (r *run) serve(ctx context.Context) error {
 	parts.Go(func() { r.detectAndReload(beside) })
 	parts.Go(func() { watchdog(beside, r.server) })
 	parts.Go(func() { r.renew(beside) })
-	defer context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })()
+	parts.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-beside.Done(): // The server ended by itself.
+		}
+		notify(daemon.SdNotifyStopping)
+	})
 	notify(daemon.SdNotifyReady)
 	return r.server.Serve(ctx)
 }
