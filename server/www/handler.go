@@ -55,6 +55,10 @@ func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		if r.ContentLength != 0 && r.ProtoMajor == 1 {
+			// The library would wait for the rest of it before it sends the answer.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // A closed one is awake.
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "Method not allowed", http.StatusMethodNotAllowed)

@@ -3,6 +3,8 @@ package www
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -10,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"overstay/connlog"
 	"overstay/server"
 )
 
@@ -124,6 +128,32 @@ func TestOtherMethods(t *testing.T) {
 	} {
 		if got := s.raw(t, c.request); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%q: %q", c.request, got)
+		}
+	}
+}
+
+// Nobody holds a thread with a body that we do not want: the answer does not
+// wait for it.
+func TestBodyOfARefusedMethodIsNotWaitedFor(t *testing.T) {
+	s := start(t, Options{}, server.Service{})
+	for _, head := range []string{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"} {
+		c, err := net.Dial("tcp", s.Addr("www").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second)) // It is open.
+		if _, err := io.WriteString(c, head); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 405 ") {
+			t.Errorf("%q: %q, %v", head, answer, err)
+		}
+	}
+	for n := range 2 {
+		if e := s.log.wait(t, connlog.Close, n+1); e.End != connlog.EndServer && e.End != connlog.EndClient {
+			t.Errorf("close line %+v", e)
 		}
 	}
 }

@@ -212,9 +212,9 @@ func TestPanicGivesTheThreadBack(t *testing.T) {
 }
 
 func TestShutdownFinishesAnswers(t *testing.T) {
-	release := make(chan struct{})
+	asked, release := make(chan struct{}, 1), make(chan struct{})
 	s := start(t, Options{}, server.Service{})
-	slow := start(t, Options{Status: func() server.Status { <-release; return server.Status{} }}, server.Service{})
+	slow := start(t, Options{Status: func() server.Status { asked <- struct{}{}; <-release; return server.Status{} }}, server.Service{})
 	idle := s.dial(t, "127.0.0.1")
 	if _, err := io.WriteString(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestShutdownFinishesAnswers(t *testing.T) {
 
 	answered := make(chan string, 1)
 	go func() { answered <- slow.raw(t, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") }()
-	slow.log.wait(t, connlog.Open, 1)
+	<-asked
 	ended := make(chan error, 1)
 	go func() { ended <- slow.Shutdown(context.Background()) }()
 	select {
