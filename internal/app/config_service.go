@@ -94,7 +94,8 @@ type Proxy struct {
 	Upstream    string   `toml:"upstream" doc:"The server behind: host:port or unix:/path."`
 	Speaks      string   `toml:"speaks" doc:"What is spoken: smtp, pop3, imap, http, or tcp for anything else."`
 	ProxyHeader int      `toml:"proxy_header" doc:"Version of the PROXY protocol that tells it the client's address: 1, 2, or 0 for none."`
-	ProveBytes  int64    `toml:"prove_bytes" doc:"A client is proven, where nothing else shows it, by this many bytes in both directions."`
+	ProveTurns  int      `toml:"prove_turns" doc:"Where nothing else shows it, a client is proven when it has spoken and was answered this many times. TLS takes up to 3, SSH 6 before the login. 0: never."`
+	ProveBytes  int64    `toml:"prove_bytes" doc:"Or when it was answered this many bytes. 0: never."`
 	Connect     Duration `toml:"connect" doc:"How long a connection to it may take."`
 	Reply       Duration `toml:"reply" doc:"How long it may be silent when it is to answer."`
 }
@@ -135,6 +136,6 @@ func defaultService(protocol string) Service {
 			UpstreamTime: Duration(time.Minute), MaxBodyBytes: 32 << 20,
 			StatusFrom: []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))},
 		},
-		Proxy: Proxy{Speaks: "tcp", ProveBytes: 16 << 10, Connect: Duration(10 * time.Second), Reply: Duration(5 * time.Minute)},
+		Proxy: Proxy{Speaks: "tcp", ProveTurns: 4, ProveBytes: 16 << 10, Connect: Duration(10 * time.Second), Reply: Duration(5 * time.Minute)},
 	}
 }

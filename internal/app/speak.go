@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net/url"
@@ -39,7 +40,8 @@ func (c *Config) newProtocol(s Service, shared *common) (server.Protocol, error)
 	case "proxy":
 		return proxy.New(proxy.Options{
 			Upstream: s.Proxy.Upstream, Speaks: s.Proxy.Speaks, ProxyHeader: s.Proxy.ProxyHeader,
-			ConnectTimeout: time.Duration(s.Proxy.Connect), ReplyTimeout: time.Duration(s.Proxy.Reply), ProveBytes: s.Proxy.ProveBytes,
+			ConnectTimeout: time.Duration(s.Proxy.Connect), ReplyTimeout: time.Duration(s.Proxy.Reply),
+			ProveTurns: cmp.Or(s.Proxy.ProveTurns, -1), ProveBytes: cmp.Or(s.Proxy.ProveBytes, -1),
 			Words: words, Logger: shared.logger,
 		})
 	case "www":

@@ -52,9 +52,9 @@ func (r room) GoString() string { return r.name }
 
 // rooms are all the services that guests come to.
 var rooms = []room{
-	{"smtp", "smtp", false}, {"submission", "smtp", true}, {"late", "smtp", false},
-	{"front", "smtp", false}, {"behind", "smtp", false}, {"pop3", "pop3", false},
-	{"imap", "imap", false}, {"imaps", "imap", true}, {"www", "www", false}, {"https", "www", true},
+	{"imap", "imap", false}, {"https", "www", true}, {"pop3", "pop3", false}, {"behind", "smtp", false},
+	{"imaps", "imap", true}, {"front", "smtp", false}, {"smtp", "smtp", false}, {"www", "www", false},
+	{"submission", "smtp", true}, {"late", "smtp", false},
 }
 
 // guestsFrom are the addresses of guests. The first is what proxy_from of the

@@ -150,6 +150,8 @@ func (p Proxy) verify() error {
 		return fmt.Errorf("proxy.speaks: %q is none of smtp, pop3, imap, http, tcp", p.Speaks)
 	case p.ProxyHeader < 0 || p.ProxyHeader > 2:
 		return fmt.Errorf("proxy.proxy_header: %d is none of 0, 1, 2", p.ProxyHeader)
+	case p.ProveTurns < 0:
+		return fmt.Errorf("proxy.prove_turns: %d is negative", p.ProveTurns)
 	case p.ProveBytes < 0:
 		return fmt.Errorf("proxy.prove_bytes: %d is negative", p.ProveBytes)
 	case p.Connect <= 0 || p.Reply <= 0:
