@@ -111,7 +111,7 @@ func BenchmarkWatch(b *testing.B) {
 		"http requests": {HTTP, "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"},
 	} {
 		b.Run(name, func(b *testing.B) {
-			_, w := watched(c.speaks, -1, c.begin)
+			_, w := watched(c.speaks, proof{}, c.begin)
 			client, upstream := []byte(c.client), []byte(c.upstream)
 			b.SetBytes(int64(len(client) + len(upstream)))
 			b.ReportAllocs()

@@ -10,12 +10,21 @@
 //	pop3   +OK to PASS, APOP or AUTH
 //	imap   a tagged OK to LOGIN or AUTHENTICATE
 //	http   a complete answer with a status below 400
-//	tcp    Options.ProveBytes in each direction
+//	tcp    Options.ProveTurns questions with answers, or one long answer
 //
 // Only the upstream's reply counts, and only while the watcher is sure which
 // command it belongs to. A client that talks past its turn loses the chance to
 // prove itself by what it says, and nothing else. After STARTTLS and the like
 // the rest cannot be read, and the connection is watched as tcp is.
+//
+// There the turns tell more than the bytes: a mail client that waits in IDLE
+// has said a few hundred, fewer than its own handshake, but it was answered
+// each time. A handshake of TLS is three turns at most (with a
+// HelloRetryRequest; RFC 8446, 2.1), so that whoever makes one and goes silent
+// is not proven. The long answer, Options.ProveBytes, is for a download, which
+// is one question. Both can be had without a login, from an upstream that
+// answers strangers: such a client is seen by the threads that it holds.
+// Before its login SSH has more turns, and wants a higher number.
 //
 // The first call:
 //

@@ -40,9 +40,12 @@ type Options struct {
 	// or may leave no room for what the client says. 5 minutes by default, as
 	// long as a mail server may think about a message (RFC 5321, 4.5.3.2).
 	ReplyTimeout time.Duration
-	// ProveBytes is how much must have passed in each direction for a
-	// conversation that cannot be read to be proven. 16 KB by default, more
-	// than a handshake takes; -1 is never.
+	// ProveTurns is how often the client must have spoken and been answered
+	// for a conversation that cannot be read to be proven. 4 by default, one
+	// more than the longest handshake of TLS takes; -1 is never.
+	ProveTurns int
+	// ProveBytes is how much it must have been answered for the same. 16 KB by
+	// default, more than the upstream says in a handshake; -1 is never.
 	ProveBytes int64
 
 	Words  server.Words
@@ -113,6 +116,9 @@ func (o *Options) complete() error {
 	}
 	if o.ReplyTimeout <= 0 {
 		o.ReplyTimeout = 5 * time.Minute
+	}
+	if o.ProveTurns == 0 {
+		o.ProveTurns = 4
 	}
 	if o.ProveBytes == 0 {
 		o.ProveBytes = 16 << 10

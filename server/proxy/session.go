@@ -45,7 +45,7 @@ func newSession(p *Protocol, client net.Conn, conn *server.Conn) *session {
 		protocol: p,
 		conn:     conn,
 		client:   client,
-		watch:    newWatcher(p.options.Speaks, conn, p.options.ProveBytes),
+		watch:    newWatcher(p.options.Speaks, conn, proof{turns: p.options.ProveTurns, bytes: p.options.ProveBytes}),
 	}
 }
 

@@ -34,8 +34,8 @@ type watcher interface {
 	owed() bool
 }
 
-func newWatcher(speaks string, to noter, proveBytes int64) watcher {
-	b := blind{to: to, enough: proveBytes}
+func newWatcher(speaks string, to noter, proof proof) watcher {
+	b := blind{to: to, proof: proof}
 	switch speaks {
 	case SMTP:
 		return &smtpWatch{blind: b, greeting: true}
@@ -53,16 +53,25 @@ func newWatcher(speaks string, to noter, proveBytes int64) watcher {
 // bulk is how much in one direction, without a word in the other, is data.
 const bulk = 64 << 10
 
+// proof is what proves a client where nothing can be read: either of the two,
+// of which a number that is not positive is never reached.
+type proof struct {
+	turns int   // in which the client spoke and the upstream answered
+	bytes int64 // of the upstream, to a client that has spoken
+}
+
 // blind watches a conversation that it cannot read. It is also what the other
 // watchers become when they cannot go on.
 type blind struct {
-	to     noter
-	enough int64 // in each direction
+	to    noter
+	proof proof
 
 	sealed bool // the conversation cannot be read
 	lost   bool // because the client talked past its turn
+	proved bool
 
 	up, down int64 // since it cannot
+	turns    int   // likewise
 	inRow    int64 // in the present direction
 	waiting  bool  // the client spoke last
 	gaveUp   bool  // and waits no longer
@@ -81,23 +90,25 @@ func (w *blind) fromClient(b []byte) {
 		w.waiting, w.inRow = true, 0
 	}
 	w.inRow += int64(len(b))
-	w.weigh()
 }
 
 func (w *blind) fromUpstream(b []byte) {
 	w.down += int64(len(b))
 	if w.waiting {
 		w.waiting, w.inRow = false, 0
+		w.turns++
 	}
 	w.gaveUp = false
 	w.inRow += int64(len(b))
 	w.weigh()
 }
 
+// weigh looks whether the client has had enough of answers.
 func (w *blind) weigh() {
-	if w.enough > 0 && !w.lost && w.up >= w.enough && w.down >= w.enough {
+	enough := w.proof.turns > 0 && w.turns >= w.proof.turns || w.proof.bytes > 0 && w.up > 0 && w.down >= w.proof.bytes
+	if enough && !w.lost && !w.proved {
+		w.proved = true
 		w.to.Proven(connlog.ByTransfer, "")
-		w.enough = 0
 	}
 }
 

@@ -25,7 +25,7 @@ func (n notes) proofs() int {
 }
 
 // watched shows a conversation to a watcher, each line as a piece.
-func watched(speaks string, enough int64, text string) (notes, watcher) {
+func watched(speaks string, enough proof, text string) (notes, watcher) {
 	var n notes
 	w := newWatcher(speaks, &n, enough)
 	for line := range strings.Lines(text) {
@@ -87,7 +87,7 @@ func TestNotFooled(t *testing.T) {
 		"http: an answer without a request":      {HTTP, "S: HTTP/1.1 200 OK\nS: Content-Length: 0\nS: "},
 		"http: bytes after becoming another":     {HTTP, "C: GET / HTTP/1.1\nC: \nS: HTTP/1.1 101 Go\nS: \nS: HTTP/1.1 200 OK\nS: Content-Length: 0\nS: "},
 	} {
-		if n, _ := watched(c[0], -1, c[1]); n.proofs() != 0 {
+		if n, _ := watched(c[0], proof{}, c[1]); n.proofs() != 0 {
 			t.Errorf("%s: %q", name, n)
 		}
 	}
@@ -112,7 +112,7 @@ func TestNotMissed(t *testing.T) {
 		"tcp":                     {TCP, "C: 12345678\nS: 12345678", "transfer "},
 		"after STARTTLS":          {POP3, "S: +OK\nC: STLS\nS: +OK\nC: 12345678\nS: 12345678", "transfer "},
 	} {
-		n, w := watched(c[0], 10, c[1])
+		n, w := watched(c[0], proof{bytes: 10}, c[1])
 		if len(n) == 0 || n[len(n)-1] != c[2] || n.proofs() != 1 {
 			t.Errorf("%s: %q, want %q", name, n, c[2])
 		}
@@ -121,7 +121,7 @@ func TestNotMissed(t *testing.T) {
 		}
 	}
 	// An answer without a length ends with the connection.
-	n, w := watched(HTTP, -1, "C: GET / HTTP/1.0\nC: \nS: HTTP/1.0 200 OK\nS: \nS: text")
+	n, w := watched(HTTP, proof{}, "C: GET / HTTP/1.0\nC: \nS: HTTP/1.0 200 OK\nS: \nS: text")
 	if n.proofs() != 0 || !w.owed() {
 		t.Errorf("before its end: %q", n)
 	}
@@ -156,7 +156,8 @@ func FuzzWatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, protocol byte, b []byte) {
 		speaks := []string{SMTP, POP3, IMAP, HTTP, TCP}[protocol%5]
 		var whole, single, alone notes
-		one, two, three := newWatcher(speaks, &whole, 100), newWatcher(speaks, &single, 100), newWatcher(speaks, &alone, 100)
+		enough := proof{4, 100}
+		one, two, three := newWatcher(speaks, &whole, enough), newWatcher(speaks, &single, enough), newWatcher(speaks, &alone, enough)
 		for len(b) > 0 {
 			upstream, n := b[0] >= 128, min(int(b[0]%128), len(b)-1)
 			said := b[1 : 1+n]
@@ -219,7 +220,7 @@ func TestTalkingPast(t *testing.T) {
 		"imap literals":     {IMAP, "S: * OK\nC: a ID {1+}"},
 		"http pipelining":   {HTTP, "C: GET / HTTP/1.1\nC: \nC: GET"},
 	} {
-		n, w := watched(c[0], 1, c[1])
+		n, w := watched(c[0], proof{1, 1}, c[1])
 		if w.sure() {
 			t.Errorf("%s: it goes on", name)
 		}
