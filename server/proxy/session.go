@@ -16,6 +16,10 @@ import (
 // lingerTime is how long a client may take to hang up whose upstream has.
 const lingerTime = 5 * time.Second
 
+// goodbyeTime is how long a client may take to make room for a goodbye, before
+// which nobody else gets at its session.
+const goodbyeTime = time.Second
+
 // renewEvery is how often a client that keeps taking gets its time anew.
 const renewEvery = time.Second
 
@@ -321,7 +325,10 @@ func (s *session) sayGoodbyeLocked() {
 	}
 	s.farewell = true
 	if words := goodbye(s.protocol.options.Speaks); words != nil {
-		_, _ = s.client.Write(words) // The client's loss.
+		_ = s.client.SetWriteDeadline(time.Now().Add(goodbyeTime)) // A closed one fails at the write.
+		if _, err := s.client.Write(words); err != nil {
+			_ = s.conn.Close() // Nor would it take the goodbye of TLS.
+		}
 	}
 	_ = s.upstream.Close()
 	_ = s.client.Close() // The copiers find out.
