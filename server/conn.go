@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -51,8 +52,9 @@ type Conn struct {
 	parked bool
 	// preparing is true until it is handed to the protocol.
 	preparing bool
-	gone      chan struct{} // closed when it ends, if somebody waits for that
-	cause     connlog.End   // of the last read or write, empty if it went well
+	ctx       context.Context // nil until somebody asks for it
+	cancel    context.CancelFunc
+	cause     connlog.End // of the last read or write, empty if it went well
 	clock     stageClock
 	limit     deadlines
 }
@@ -81,6 +83,21 @@ func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // RemoteAddr returns the client's address as the listener gave it.
 func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
+
+// Context returns a context that ends with the connection, whoever ends it. A
+// protocol waits with it for everything that is of no use without the client,
+// so that a ban frees that too.
+func (c *Conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		if c.ended {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
 
 // Read reads from the client, within the limits of the service.
 func (c *Conn) Read(b []byte) (int, error) {
@@ -186,8 +203,8 @@ func (c *Conn) finish(end connlog.End) bool {
 	e.Fails = c.fails
 	c.service.server.log.Write(e)
 	c.service.pool.give(c, c.proven)
-	if c.gone != nil {
-		close(c.gone)
+	if c.cancel != nil {
+		c.cancel()
 	}
 	return true
 }

@@ -143,3 +143,20 @@ func TestShutdownEmptiesTheDoor(t *testing.T) {
 	}
 	checkLog(t, r.log.events)
 }
+
+// What a protocol waits for on behalf of a client ends with the connection.
+func TestContextOfAConnection(t *testing.T) {
+	for _, asked := range []string{"before", "after"} {
+		r := run(t, Options{Services: []Service{testService(4)}})
+		r.dial(t, "127.0.0.5").expect(t, "hi")
+		c := r.pools[0].collect(nil)[0]
+		if asked == "before" && c.Context().Err() != nil {
+			t.Error("it has ended before the connection")
+		}
+		r.banned.set("127.0.0.5", true)
+		r.Recheck()
+		if c.Context().Err() == nil {
+			t.Errorf("asked for %s the end: it goes on", asked)
+		}
+	}
+}

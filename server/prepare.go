@@ -90,20 +90,12 @@ func (c *Conn) holdBack(delay time.Duration) bool {
 
 // wait returns false if the connection has ended before the time.
 func (c *Conn) wait(until time.Time) bool {
-	gone := make(chan struct{})
-	c.mu.Lock()
-	if c.ended {
-		c.mu.Unlock()
-		return false
-	}
-	c.gone = gone
-	c.mu.Unlock()
 	t := time.NewTimer(time.Until(until))
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-gone:
+	case <-c.Context().Done():
 		return false
 	}
 }

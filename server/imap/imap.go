@@ -67,9 +67,6 @@ type Protocol struct {
 	domains   map[string]bool
 	libraries map[offer]*library
 
-	// ctx ends when the server stops, and with it what sessions wait for.
-	ctx      context.Context
-	cancel   context.CancelFunc
 	stopping atomic.Bool
 
 	mu        sync.Mutex
@@ -94,7 +91,6 @@ func New(o Options) (*Protocol, error) {
 	for _, d := range o.Domains {
 		p.domains[strings.ToLower(d)] = true
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, offered := range []offer{{true, true}, {true, false}, {false, true}, {false, false}} {
 		p.libraries[offered] = p.newLibrary(offered)
 	}
@@ -198,7 +194,6 @@ func (p *Protocol) forget(l *link) {
 // Shutdown tells clients that wait that the service closes, lets the others
 // finish what they are doing, and waits until all have gone or ctx ends.
 func (p *Protocol) Shutdown(ctx context.Context) error {
-	defer p.cancel()
 	p.mu.Lock()
 	p.stopping.Store(true)
 	for _, l := range p.listeners {

@@ -60,7 +60,7 @@ func (s *session) Login(name, password string) error {
 	if found && s.protocol.domains[strings.ToLower(domain)] {
 		name = local
 	}
-	user, err := s.protocol.options.Users.Authenticate(s.protocol.ctx, name, password)
+	user, err := s.protocol.options.Users.Authenticate(s.link.admitted.Context(), name, password)
 	switch {
 	case err == nil:
 		s.user = user

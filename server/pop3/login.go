@@ -131,7 +131,7 @@ func (s *session) login(user, password string) error {
 	if i := strings.LastIndexByte(user, '@'); i >= 0 && s.protocol.domains[strings.ToLower(user[i+1:])] {
 		name = user[:i]
 	}
-	name, err := s.protocol.options.Users.Authenticate(s.protocol.ctx, name, password)
+	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), name, password)
 	switch {
 	case errors.Is(err, mailstore.ErrLogin):
 		return &denial{text: "[AUTH] Wrong user or password", what: connlog.FailLogin, user: user}

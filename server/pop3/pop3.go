@@ -69,9 +69,6 @@ type Protocol struct {
 	writers sync.Pool // of *bufio.Writer: only a session that talks has one
 	buffers sync.Pool // of *[]byte, for messages on their way
 
-	// ctx ends when the server stops, and with it what sessions wait for.
-	ctx      context.Context
-	cancel   context.CancelFunc
 	stopping atomic.Bool
 
 	running sync.WaitGroup // sessions
@@ -90,7 +87,6 @@ func New(o Options) (*Protocol, error) {
 	for _, d := range o.Domains {
 		p.domains[strings.ToLower(d)] = true
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }
 
@@ -200,7 +196,6 @@ func (p *Protocol) forget(s *session) {
 // closes, and waits until all have gone or ctx ends. What was marked as
 // deleted stays.
 func (p *Protocol) Shutdown(ctx context.Context) error {
-	defer p.cancel()
 	p.mu.Lock()
 	p.stopping.Store(true)
 	for _, l := range p.listeners {

@@ -234,7 +234,6 @@ func TestWordsOfRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer own.cancel()
 	for reason, want := range map[connlog.Reason]string{
 		connlog.RefuseBusy: "-ERR [SYS/TEMP] Later\r\n", connlog.RefuseSessions: "-ERR [IN-USE] Fewer\r\n", connlog.RefuseBanned: "",
 	} {

@@ -54,7 +54,7 @@ func (s *session) login(user, password string) error {
 	if local, domain := splitAddress(user); s.protocol.domains[domain] {
 		name = local
 	}
-	name, err := s.protocol.options.Users.Authenticate(s.protocol.ctx, name, password)
+	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), name, password)
 	switch {
 	case err == nil:
 		s.user = name

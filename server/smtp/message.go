@@ -118,8 +118,11 @@ func (s *session) scan(m *message) error {
 		}
 		m.scanned = "no (too large)"
 	default:
+		if s.link.Context().Err() != nil {
+			return errUnscanned // Nobody hears it.
+		}
 		o.Logger.Warn("message not scanned", "conn", s.link.ID(), "error", err)
-		if !o.PassUnscanned || s.protocol.ctx.Err() != nil {
+		if !o.PassUnscanned {
 			return errUnscanned
 		}
 		m.scanned = "no (no scanner available)"
@@ -131,14 +134,15 @@ func (s *session) scan(m *message) error {
 }
 
 func (s *session) verdict(m *message) (scan.Verdict, error) {
+	ctx := s.link.Context()
 	s.link.Enter(connlog.StageScanWait)
-	turn, err := s.protocol.options.Scanners.Wait(s.protocol.ctx)
+	turn, err := s.protocol.options.Scanners.Wait(ctx)
 	if err != nil {
 		return scan.Verdict{}, err
 	}
 	defer turn.Done()
 	s.link.Enter(connlog.StageScan)
-	return turn.Scan(s.protocol.ctx, m.spool.reader())
+	return turn.Scan(ctx, m.spool.reader())
 }
 
 // deliver puts the message where it shall go. What is local is written first,

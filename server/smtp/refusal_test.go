@@ -39,7 +39,6 @@ func TestOwnWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.cancel()
 	if got := string(p.Refusal(connlog.RefuseBusy)); got != "421 4.3.2 Come back later\r\n" {
 		t.Errorf("busy: %q", got)
 	}

@@ -90,6 +90,9 @@ func (s *session) notRelayed(err error) error {
 	if errors.As(err, &refused) && refused.forClient() {
 		return refused.reply()
 	}
+	if s.link.Context().Err() != nil {
+		return errUpstream // Nobody hears it.
+	}
 	s.protocol.options.Logger.Error("message not passed on", "conn", s.link.ID(), "upstream", s.protocol.options.Relay.Address, "error", err)
 	return errUpstream
 }

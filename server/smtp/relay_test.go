@@ -261,3 +261,31 @@ func FuzzMailbox(f *testing.F) {
 		}
 	})
 }
+
+// A session that is banned while the next server thinks ends at once.
+func TestBanWhileTheNextServerThinks(t *testing.T) {
+	for _, where := range []string{"RCPT", "."} {
+		n := newNext(t, map[string]string{where: "wait"})
+		s := front(t, Relay{Address: n.addr}, Options{})
+		c := s.dial(t, "127.0.0.5")
+		c.expect("220")
+		c.say("EHLO x", "250-")
+		c.send("MAIL FROM:<a@example.org>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n")
+		if where == "." {
+			c.expect("250 ")
+			c.expect("250 ")
+			c.expect("354 ")
+			c.send("hello\r\n.\r\n")
+		}
+		waitFor(t, "it is asked", func() bool {
+			lines, _, _ := n.seen()
+			return len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], where)
+		})
+		s.ban("127.0.0.5")
+		waitFor(t, "the session has ended", func() bool {
+			s.proto.mu.Lock()
+			defer s.proto.mu.Unlock()
+			return len(s.proto.links) == 0
+		})
+	}
+}

@@ -119,7 +119,7 @@ func (s *session) local(name, to string) error {
 func (s *session) relay(to string) error {
 	s.link.Enter(connlog.StageUpstream)
 	if s.relayed == nil {
-		s.relayed = s.protocol.upstream.begin(s.protocol.ctx, s.from, s.options)
+		s.relayed = s.protocol.upstream.begin(s.link.Context(), s.from, s.options)
 	}
 	err := s.relayed.add(to)
 	if err == nil {

@@ -28,9 +28,6 @@ type Protocol struct {
 	upstream     *upstream // nil without a relay
 	library      *gosmtp.Server
 
-	// ctx ends when the server stops, and with it what sessions wait for.
-	ctx      context.Context
-	cancel   context.CancelFunc
 	stopping atomic.Bool
 
 	serving   sync.WaitGroup // calls of Serve
@@ -54,7 +51,6 @@ func New(o Options) (*Protocol, error) {
 		p.relayDomains = setOf(o.Relay.Domains)
 		p.upstream = &upstream{relay: o.Relay, hello: o.Hostname}
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	s := gosmtp.NewServer(gosmtp.BackendFunc(p.newSession))
 	s.Domain = o.Hostname
 	s.MaxLineLength = 0 // The link sees to that.
@@ -116,7 +112,6 @@ func (p *Protocol) Serve(l net.Listener) error {
 // Shutdown lets each client finish what it is doing, tells it that the service
 // closes, and waits until all have gone or ctx ends.
 func (p *Protocol) Shutdown(ctx context.Context) error {
-	defer p.cancel()
 	p.mu.Lock()
 	p.stopping.Store(true)
 	for _, l := range p.listeners {
