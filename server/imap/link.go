@@ -25,6 +25,7 @@ type link struct {
 	silent   bool // the greeting is not sent: there was one before TLS
 
 	failures atomic.Int64 // of the client, so far
+	putOff   atomic.Int64 // logins that were not checked
 	loggedIn atomic.Bool
 	name     atomic.Pointer[string] // the command that is being dealt with
 
@@ -310,7 +311,7 @@ func (l *link) replied(status string) {
 	if status == "BAD" {
 		l.fail(connlog.FailCommand, "")
 	}
-	if l.failures.Load() >= int64(l.protocol.options.MaxErrors) {
+	if l.failures.Load()+l.putOff.Load() >= int64(l.protocol.options.MaxErrors) {
 		l.bye("Too many errors")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -140,11 +141,13 @@ func TestPlainAuthIfAllowed(t *testing.T) {
 
 type brokenUsers struct{ err error }
 
-func (b brokenUsers) Authenticate(context.Context, string, string) (string, error) { return "", b.err }
+func (b brokenUsers) Authenticate(context.Context, netip.Prefix, string, string) (string, error) {
+	return "", b.err
+}
 
 type panickingUsers struct{}
 
-func (panickingUsers) Authenticate(context.Context, string, string) (string, error) {
+func (panickingUsers) Authenticate(context.Context, netip.Prefix, string, string) (string, error) {
 	panic("on purpose")
 }
 
@@ -181,6 +184,26 @@ func TestFailedLogins(t *testing.T) {
 	c.send("a LOGIN anna secret\r\n")
 	c.end()
 	s.log.closed(t, 1)
+}
+
+// Logins that are put off cost the client its connection, and once it does not
+// stop although its own source is what is too many, also its name.
+func TestLoginsPutOff(t *testing.T) {
+	for err, fails := range map[error]int{mailstore.ErrBusy: 0, mailstore.ErrCrowd: 2} {
+		s := start(t, Options{Users: brokenUsers{err}, MaxErrors: maxPutOff + 2}, server.Service{})
+		c := s.dial(t, "127.0.0.1")
+		c.expect("* OK")
+		for range maxPutOff + 2 {
+			c.say("a LOGIN anna secret", "a NO [UNAVAILABLE]")
+		}
+		if got := c.end(); !strings.HasPrefix(got, "* BYE") {
+			t.Errorf("end %q", got)
+		}
+		f := s.log.of(connlog.Fail)
+		if len(f) != fails || fails > 0 && (f[0].What != connlog.FailLogin || f[0].User != "anna") {
+			t.Errorf("%v: %+v", err, f)
+		}
+	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -25,6 +26,13 @@ type session struct {
 	view   *view      // of the selected mailbox, nil if none is
 	closed bool
 }
+
+// maxPutOff is how many logins that came in a crowd of their source are put off
+// until it is a failure of the client: an office arrives all at once, but it
+// does not go on.
+const maxPutOff = 2
+
+var errLogins = no(goimap.ResponseCodeUnavailable, "Too many logins at a time, please try later")
 
 var (
 	_ imapserver.SessionMove        = (*session)(nil)
@@ -60,7 +68,8 @@ func (s *session) Login(name, password string) error {
 	if found && s.protocol.domains[strings.ToLower(domain)] {
 		name = local
 	}
-	user, err := s.protocol.options.Users.Authenticate(s.link.admitted.Context(), name, password)
+	source := connlog.AddressLevel.Source(s.link.admitted.Peer().Addr())
+	user, err := s.protocol.options.Users.Authenticate(s.link.admitted.Context(), source, name, password)
 	switch {
 	case err == nil:
 		s.user = user
@@ -70,10 +79,14 @@ func (s *session) Login(name, password string) error {
 	case errors.Is(err, mailstore.ErrLogin):
 		s.link.fail(connlog.FailLogin, name)
 		return imapserver.ErrAuthFailed
-	case !errors.Is(err, mailstore.ErrBusy):
+	case errors.Is(err, mailstore.ErrCrowd) && s.link.putOff.Load() >= maxPutOff:
+		s.link.fail(connlog.FailLogin, name)
+		return errLogins
+	case !errors.Is(err, mailstore.ErrBusy) && !errors.Is(err, context.Canceled):
 		s.protocol.options.Logger.Error("login not checked", "conn", s.link.admitted.ID(), "error", err)
 	}
-	return no(goimap.ResponseCodeUnavailable, "Too many logins at a time, please try later")
+	s.link.putOff.Add(1)
+	return errLogins
 }
 
 func cutLast(s string, sep byte) (before, after string, found bool) {

@@ -25,7 +25,9 @@
 // User names become folder names, so they are checked strictly ([ValidName]).
 // A login costs a fixed amount of work, whether the user exists or not, and
 // only a few are checked at a time: hashing is what the processor does most
-// here, and a flood of logins must not take all of it.
+// here, and a flood of logins must not take all of it. Those that wait are
+// checked in turns of their sources, so that a flood from one delays nobody but
+// itself.
 //
 // # On the disk
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -22,8 +23,10 @@ import (
 var (
 	// ErrLogin is a wrong name or password; which of them is not told.
 	ErrLogin = errors.New("mailstore: wrong user or password")
-	// ErrBusy means that too many logins wait to be checked.
+	// ErrBusy means that the login waited too long to be checked.
 	ErrBusy = errors.New("mailstore: too many logins at a time")
+	// ErrCrowd is an ErrBusy that the source has itself to blame for.
+	ErrCrowd = fmt.Errorf("%w from one source", ErrBusy)
 )
 
 const (
@@ -35,10 +38,6 @@ const (
 	maxUsersBytes = 64 << 20
 	// maxCost bounds how long one login takes: at 14 about a second.
 	maxCost = 14
-	// maxLoginWait is how long a login may wait for its turn.
-	maxLoginWait = 10 * time.Second
-	// loginQueue is how many logins may wait for each one that is checked.
-	loginQueue = 32
 )
 
 // UsersError is a line of the user file that cannot be understood.
@@ -66,10 +65,9 @@ type UsersOptions struct {
 // begin with # are skipped. It is looked at before each answer and read again
 // if it has changed. While it is missing or wrong, what was read last counts.
 type Users struct {
-	path    string
-	logger  *slog.Logger
-	checks  chan struct{} // a password is being checked
-	waiting chan struct{} // or waits for it
+	path   string
+	logger *slog.Logger
+	turns  *turns // for checks of passwords
 
 	table atomic.Pointer[userTable]
 
@@ -102,10 +100,9 @@ func OpenUsers(path string, o UsersOptions) (*Users, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	u := &Users{
-		path:    path,
-		logger:  o.Logger,
-		checks:  make(chan struct{}, o.Checks),
-		waiting: make(chan struct{}, o.Checks*(1+loginQueue)),
+		path:   path,
+		logger: o.Logger,
+		turns:  newTurns(o.Checks),
 	}
 	mark, err := u.look()
 	if err != nil {
@@ -129,13 +126,13 @@ func (u *Users) Len() int { return len(u.current().hashes) }
 
 // Authenticate checks a password. It returns the user's name as it stands in
 // the file, or ErrLogin, or ErrBusy, or ctx's error. It takes the same time
-// for a user that does not exist.
-func (u *Users) Authenticate(ctx context.Context, name, password string) (string, error) {
-	release, err := u.enter(ctx)
-	if err != nil {
+// for a user that does not exist. Sources that log in at the same time take
+// turns, so none can keep the others out.
+func (u *Users) Authenticate(ctx context.Context, source netip.Prefix, name, password string) (string, error) {
+	if err := u.turns.take(ctx, source); err != nil {
 		return "", err
 	}
-	defer release()
+	defer u.turns.give()
 	table := u.current()
 	name = strings.ToLower(name)
 	hash, ok := table.hashes[name]
@@ -146,26 +143,6 @@ func (u *Users) Authenticate(ctx context.Context, name, password string) (string
 		return "", ErrLogin
 	}
 	return name, nil
-}
-
-// enter waits until a password may be checked.
-func (u *Users) enter(ctx context.Context) (release func(), err error) {
-	select {
-	case u.waiting <- struct{}{}:
-	default:
-		return nil, ErrBusy
-	}
-	defer func() { <-u.waiting }()
-	timeout := time.NewTimer(maxLoginWait)
-	defer timeout.Stop()
-	select {
-	case u.checks <- struct{}{}:
-		return func() { <-u.checks }, nil
-	case <-timeout.C:
-		return nil, ErrBusy
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // current returns the users, read again if the file has changed.

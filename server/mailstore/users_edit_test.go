@@ -64,7 +64,7 @@ func TestEditUsers(t *testing.T) {
 	}
 	check := func(name, password string, want error) {
 		t.Helper()
-		if _, err := u.Authenticate(ctx, name, password); !errors.Is(err, want) {
+		if _, err := u.Authenticate(ctx, home, name, password); !errors.Is(err, want) {
 			t.Errorf("%s with %q: %v, want %v", name, password, err, want)
 		}
 	}

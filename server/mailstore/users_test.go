@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -59,7 +58,7 @@ func TestUsers(t *testing.T) {
 		{"", "", "", ErrLogin},
 		{"../anna", "secret", "", ErrLogin},
 	} {
-		got, err := u.Authenticate(context.Background(), c.name, c.password)
+		got, err := u.Authenticate(context.Background(), home, c.name, c.password)
 		if got != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%q %q: %q, %v", c.name, c.password, got, err)
 		}
@@ -102,7 +101,7 @@ func TestUnknownUsersTakeTheTime(t *testing.T) {
 		best := time.Hour
 		for range 3 {
 			start := time.Now()
-			if _, err := u.Authenticate(context.Background(), name, "y"); !errors.Is(err, ErrLogin) {
+			if _, err := u.Authenticate(context.Background(), home, name, "y"); !errors.Is(err, ErrLogin) {
 				t.Error(err)
 			}
 			best = min(best, time.Since(start))
@@ -175,37 +174,6 @@ func TestUsersFollowTheFile(t *testing.T) {
 	replace("carl:" + hash(t, "x") + "\n")
 	if !u.Exists("carl") {
 		t.Error("the repaired file is not read")
-	}
-}
-
-func TestLoginsAreBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "users")
-	writeFile(t, path, "anna:"+hash(t, "x")+"\n")
-	u, err := OpenUsers(path, UsersOptions{Checks: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.checks <- struct{}{} // Somebody is being checked.
-	ctx, cancel := context.WithCancel(context.Background())
-	var waiting sync.WaitGroup
-	for range cap(u.waiting) {
-		waiting.Go(func() {
-			if _, err := u.Authenticate(ctx, "anna", "x"); !errors.Is(err, context.Canceled) {
-				t.Errorf("a waiting one: %v", err)
-			}
-		})
-	}
-	for len(u.waiting) < cap(u.waiting) {
-		time.Sleep(time.Millisecond)
-	}
-	if _, err := u.Authenticate(ctx, "anna", "x"); !errors.Is(err, ErrBusy) {
-		t.Errorf("one too many: %v", err)
-	}
-	cancel()
-	waiting.Wait()
-	<-u.checks
-	if _, err := u.Authenticate(context.Background(), "anna", "x"); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }
 

@@ -65,7 +65,7 @@ func (r *recorder) closed(t testing.TB, n int) connlog.Event {
 // people are the users of tests: anna and ben, password "secret".
 type people struct{ err error }
 
-func (p people) Authenticate(_ context.Context, name, password string) (string, error) {
+func (p people) Authenticate(_ context.Context, _ netip.Prefix, name, password string) (string, error) {
 	name = strings.ToLower(name)
 	switch {
 	case p.err != nil:

@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,6 +19,11 @@ var (
 	errMailbox    = deny("[SYS/TEMP] Mailbox cannot be opened, please try later")
 	errInUse      = deny("[IN-USE] Mailbox is in use by another session")
 )
+
+// maxPutOff is how many logins that came in a crowd of their source are put off
+// until it is a failure of the client: an office arrives all at once, but it
+// does not go on.
+const maxPutOff = 2
 
 // mayLogin tells whether a password may be taken here.
 func (s *session) mayLogin() bool {
@@ -131,14 +137,18 @@ func (s *session) login(user, password string) error {
 	if i := strings.LastIndexByte(user, '@'); i >= 0 && s.protocol.domains[strings.ToLower(user[i+1:])] {
 		name = user[:i]
 	}
-	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), name, password)
+	source := connlog.AddressLevel.Source(s.link.Peer().Addr())
+	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), source, name, password)
 	switch {
 	case errors.Is(err, mailstore.ErrLogin):
 		return &denial{text: "[AUTH] Wrong user or password", what: connlog.FailLogin, user: user}
-	case errors.Is(err, mailstore.ErrBusy):
-		return errLogins
+	case errors.Is(err, mailstore.ErrCrowd) && s.putOff >= maxPutOff:
+		return &denial{text: errLogins.Error(), what: connlog.FailLogin, user: user}
 	case err != nil:
-		s.protocol.options.Logger.Error("login not checked", "conn", s.link.ID(), "error", err)
+		if !errors.Is(err, mailstore.ErrBusy) && !errors.Is(err, context.Canceled) {
+			s.protocol.options.Logger.Error("login not checked", "conn", s.link.ID(), "error", err)
+		}
+		s.putOff++
 		return errLogins
 	}
 	s.link.Proven(connlog.ByLogin, name)

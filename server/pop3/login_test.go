@@ -207,3 +207,22 @@ func TestHandshakeThatFails(t *testing.T) {
 	}
 	c.say("STLS", "-ERR")
 }
+
+// Logins that are put off cost the client its connection, and once it does not
+// stop although its own source is what is too many, also its name.
+func TestLoginsPutOff(t *testing.T) {
+	for err, fails := range map[error]int{mailstore.ErrBusy: 0, mailstore.ErrCrowd: 2} {
+		s := start(t, Options{Users: people{err: err}, MaxErrors: maxPutOff + 2}, server.Service{})
+		c := s.dial(t, "127.0.0.1")
+		c.expect("+OK")
+		for range maxPutOff + 2 {
+			c.say("AUTH PLAIN "+b64("\x00anna\x00secret"), "-ERR [SYS/TEMP] Too many logins")
+		}
+		if e := s.log.closed(t, 1); e.Fails != fails {
+			t.Errorf("%v: close line %+v", err, e)
+		}
+		if f := s.log.fails(connlog.FailLogin); len(f) != fails || fails > 0 && f[0].User != "anna" {
+			t.Errorf("%v: %+v", err, f)
+		}
+	}
+}

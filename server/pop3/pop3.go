@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -19,9 +20,9 @@ import (
 
 // Users are the people who have mail here; *mailstore.Users satisfies it.
 type Users interface {
-	// Authenticate returns the user's canonical name, or mailstore.ErrLogin or
-	// mailstore.ErrBusy.
-	Authenticate(ctx context.Context, name, password string) (string, error)
+	// Authenticate returns the user's canonical name, or mailstore.ErrLogin,
+	// mailstore.ErrBusy or mailstore.ErrCrowd.
+	Authenticate(ctx context.Context, source netip.Prefix, name, password string) (string, error)
 }
 
 // Options are the settings of the protocol.

@@ -64,6 +64,7 @@ type session struct {
 	marked []bool // for deletion
 
 	failures int
+	putOff   int // logins that were not checked
 
 	mu      sync.Mutex
 	waiting bool // for a command
@@ -155,7 +156,7 @@ func (s *session) answer(err error) error {
 	}
 	ends := no.ends
 	text := no.text
-	if s.failures >= s.protocol.options.MaxErrors {
+	if s.failures+s.putOff >= s.protocol.options.MaxErrors {
 		ends = true
 		text += ", and too many errors"
 	}

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/emersion/go-sasl"
@@ -16,6 +17,11 @@ var (
 	errLogins     = &gosmtp.SMTPError{Code: 454, EnhancedCode: gosmtp.EnhancedCode{4, 7, 0}, Message: "Too many logins at a time, please try later"}
 	errSyntax     = &gosmtp.SMTPError{Code: 501, EnhancedCode: gosmtp.EnhancedCode{5, 5, 2}, Message: "Malformed credentials"}
 )
+
+// maxPutOff is how many logins that came in a crowd of their source are put off
+// until it is a failure of the client: an office arrives all at once, but it
+// does not go on.
+const maxPutOff = 2
 
 // AuthMechanisms returns what is offered to this client.
 func (s *session) AuthMechanisms() []string {
@@ -54,7 +60,8 @@ func (s *session) login(user, password string) error {
 	if local, domain := splitAddress(user); s.protocol.domains[domain] {
 		name = local
 	}
-	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), name, password)
+	source := connlog.AddressLevel.Source(s.link.Peer().Addr())
+	name, err := s.protocol.options.Users.Authenticate(s.link.Context(), source, name, password)
 	switch {
 	case err == nil:
 		s.user = name
@@ -63,9 +70,13 @@ func (s *session) login(user, password string) error {
 	case errors.Is(err, mailstore.ErrLogin):
 		s.link.fail(connlog.FailLogin, user)
 		return gosmtp.ErrAuthFailed
-	case !errors.Is(err, mailstore.ErrBusy):
+	case errors.Is(err, mailstore.ErrCrowd) && s.link.putOff >= maxPutOff:
+		s.link.fail(connlog.FailLogin, user)
+		return errLogins
+	case !errors.Is(err, mailstore.ErrBusy) && !errors.Is(err, context.Canceled):
 		s.protocol.options.Logger.Error("login not checked", "conn", s.link.ID(), "error", err)
 	}
+	s.link.putOff++
 	return errLogins
 }
 

@@ -121,3 +121,22 @@ func TestLoginsBusy(t *testing.T) {
 		t.Errorf("our own limit counts as the client's failure: %+v", f)
 	}
 }
+
+// Logins that are put off cost the client its connection, and once it does not
+// stop although its own source is what is too many, also its name.
+func TestLoginsPutOff(t *testing.T) {
+	for err, fails := range map[error]int{mailstore.ErrBusy: 0, mailstore.ErrCrowd: 2} {
+		s := start(t, Options{Users: fakeUsers{err: err}, MaxErrors: maxPutOff + 2}, server.Service{})
+		c := s.dial(t, "127.0.0.1")
+		c.expect("220")
+		c.say("EHLO x", "250-")
+		for range maxPutOff + 2 {
+			c.say("AUTH PLAIN "+b64("\x00anna\x00secret"), "454 4.7.0 ")
+		}
+		c.expect("421 4.7.0 ")
+		f := s.log.of(connlog.Fail)
+		if len(f) != fails || fails > 0 && (f[0].What != connlog.FailLogin || f[0].User != "anna") {
+			t.Errorf("%v: %+v", err, f)
+		}
+	}
+}

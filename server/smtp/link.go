@@ -47,6 +47,7 @@ type link struct {
 	text      *text  // of the last message, nil before the first
 	extended  bool   // it greeted with EHLO
 	failures  int    // of the client, so far
+	putOff    int    // logins that were not checked
 	over      bool   // there is nothing more to read
 	handed    bool   // another link has the connection
 
@@ -229,7 +230,7 @@ func (l *link) flush() error {
 func (l *link) replied(code int) {
 	l.challenge = code == replyChallenge
 	switch {
-	case l.failures >= l.protocol.options.MaxErrors:
+	case l.failures+l.putOff >= l.protocol.options.MaxErrors:
 		if !l.over {
 			l.over = true
 			l.out = append(l.out, "421 4.7.0 Too many errors\r\n"...)

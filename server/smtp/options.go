@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -19,9 +20,9 @@ import (
 // Users are the people whose mail is received; *mailstore.Users satisfies it.
 type Users interface {
 	Exists(name string) bool
-	// Authenticate returns the user's canonical name, or mailstore.ErrLogin or
-	// mailstore.ErrBusy.
-	Authenticate(ctx context.Context, name, password string) (string, error)
+	// Authenticate returns the user's canonical name, or mailstore.ErrLogin,
+	// mailstore.ErrBusy or mailstore.ErrCrowd.
+	Authenticate(ctx context.Context, source netip.Prefix, name, password string) (string, error)
 }
 
 // Store takes messages; [Maildirs] satisfies it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,7 @@ type fakeUsers struct{ err error }
 
 func (fakeUsers) Exists(name string) bool { return name == "anna" }
 
-func (f fakeUsers) Authenticate(context.Context, string, string) (string, error) {
+func (f fakeUsers) Authenticate(context.Context, netip.Prefix, string, string) (string, error) {
 	return "anna", f.err
 }
 
