@@ -106,6 +106,7 @@ func (c *Config) newWWW(s Service, shared *common) (server.Protocol, error) {
 			return nil, err
 		}
 		o.Upstream, o.UpstreamTime, o.MaxBodyBytes = u, time.Duration(s.WWW.UpstreamTime), s.WWW.MaxBodyBytes
+		o.UpstreamConns = max(256, 2*s.Threads)
 	}
 	return www.New(o)
 }

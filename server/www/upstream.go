@@ -112,17 +112,30 @@ func (p *Protocol) upstreamFailed(w http.ResponseWriter, r *http.Request, err er
 	case errors.Is(err, errUpstreamSlow), errors.As(err, &timeout) && timeout.Timeout():
 		status = http.StatusGatewayTimeout
 	}
-	if status >= 500 {
+	if status == http.StatusServiceUnavailable {
+		p.noSlot(r)
+	} else if status >= 500 {
 		p.options.Logger.Warn("the upstream has failed", "upstream", p.options.Upstream.Host, "error", err)
 	}
 	http.Error(w, http.StatusText(status), status)
+}
+
+// noSlot says that a request could not be asked in time, and who has made the
+// upstream so busy: the connections all look well.
+func (p *Protocol) noSlot(r *http.Request) {
+	holder, n := p.slots.most()
+	attrs := []any{"upstream", p.options.Upstream.Host, "slots", p.options.UpstreamConns, "most_held_by", holder, "held", n}
+	if l := linkOf(r); l != nil {
+		attrs = append(attrs, "client", l.Peer().Addr())
+	}
+	p.options.Logger.Warn("the upstream is asked too many requests at a time", attrs...)
 }
 
 // upstream is the way to the server behind, for a bounded number of requests
 // at a time.
 type upstream struct {
 	transport *http.Transport
-	slots     chan struct{}
+	slots     *slots
 	patience  time.Duration
 }
 
@@ -139,11 +152,8 @@ func (p *Protocol) newUpstream() *upstream {
 		MaxResponseHeaderBytes: maxAnswerHeader,
 		DisableCompression:     true, // The answer is the client's, as it is.
 	}
-	return &upstream{
-		transport: p.transport,
-		slots:     make(chan struct{}, p.options.UpstreamConns),
-		patience:  p.options.UpstreamTime,
-	}
+	p.slots = newSlots(p.options.UpstreamConns)
+	return &upstream{transport: p.transport, slots: p.slots, patience: p.options.UpstreamTime}
 }
 
 // RoundTrip implements http.RoundTripper. The answer's body must be closed,
@@ -153,50 +163,29 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	q.now(asking)
 	defer q.now(working)
 	ctx, cancel := context.WithCancelCause(r.Context())
-	if err := u.take(ctx); err != nil {
+	l := linkOf(r)
+	if err := u.slots.take(ctx, l, u.patience); err != nil {
 		cancel(nil)
 		return nil, err
 	}
 	resp, err := u.transport.RoundTrip(r.WithContext(ctx))
 	if err != nil {
-		u.give(cancel)
+		cancel(nil)
+		u.slots.give(l)
 		return nil, err
 	}
-	b := &answerBody{ReadCloser: resp.Body, upstream: u, request: q, ctx: ctx, cancel: cancel}
+	b := &answerBody{ReadCloser: resp.Body, upstream: u, link: l, request: q, ctx: ctx, cancel: cancel}
 	b.timer = time.AfterFunc(u.patience, func() { cancel(errUpstreamSlow) })
 	b.timer.Stop()
 	resp.Body = b
 	return resp, nil
 }
 
-// take waits for a slot.
-func (u *upstream) take(ctx context.Context) error {
-	select {
-	case u.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(u.patience)
-	defer timer.Stop()
-	select {
-	case u.slots <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return errUpstreamFull
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (u *upstream) give(cancel context.CancelCauseFunc) {
-	cancel(nil)
-	<-u.slots
-}
-
 // answerBody is the body of the upstream's answer, which must not stop coming.
 type answerBody struct {
 	io.ReadCloser
 	upstream *upstream
+	link     *link
 	request  *request
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -221,7 +210,8 @@ func (b *answerBody) Close() error {
 	if !b.closed {
 		b.closed = true
 		b.timer.Stop()
-		b.upstream.give(b.cancel)
+		b.cancel(nil)
+		b.upstream.slots.give(b.link)
 	}
 	return err
 }

@@ -79,7 +79,8 @@ type Options struct {
 	// long a request may wait until it can be asked. 60 s by default.
 	UpstreamTime time.Duration
 	// UpstreamConns is how many requests it is asked at a time, 256 by
-	// default.
+	// default. A half of them is for connections that have no other request
+	// open, so twice the threads let every connection ask.
 	UpstreamConns int
 	// MaxBodyBytes is the largest request's body that is passed on to it,
 	// 32 MB by default.
@@ -100,6 +101,7 @@ type Protocol struct {
 	options   Options
 	root      *os.Root        // nil: none
 	transport *http.Transport // to the upstream; nil: none
+	slots     *slots          // likewise
 	h1, h2    *http.Server
 	fresh     fresh
 	stopping  atomic.Bool
