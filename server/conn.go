@@ -38,6 +38,7 @@ type Conn struct {
 	opened  time.Time
 
 	bytesIn, bytesOut atomic.Int64
+	cameBefore        int64     // of bytesIn, when the stage began; guarded by mu
 	handled           sync.Once // the protocol is done with it
 	records           *records  // what reads must stop at; only its reader's
 

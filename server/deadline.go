@@ -10,6 +10,10 @@ import (
 // that it has.
 const lastWords = time.Second
 
+// minDataRate is how many bytes a second of a message or body that comes
+// slowly have to come, so that a client with no proof may finish it.
+const minDataRate = 4 << 10
+
 // deadlines are what a protocol asked for, and what came of it.
 type deadlines struct {
 	read, write time.Time
@@ -96,7 +100,7 @@ func (c *Conn) readDeadlineLocked() time.Time {
 	idle := limit.ProvenIdle
 	if !c.proven {
 		idle = limit.patience(int(pool.busy.Load()), pool.size())
-		d = earlier(d, c.opened, limit.Unproven)
+		d = earliest(d, c.proofDueLocked(limit))
 	}
 	if c.parked && pool.crowded() {
 		d = earlier(d, c.clock.since, parkedTime)
@@ -113,8 +117,30 @@ func (c *Conn) readDeadlineLocked() time.Time {
 	return earlier(d, turn, idle)
 }
 
+// proofDueLocked returns when an unproven client that is waited for has had its
+// time; zero is never. While there are threads enough, who sends a message may
+// finish it, as long as it really comes.
+func (c *Conn) proofDueLocked(limit *Limits) time.Time {
+	due := earlier(time.Time{}, c.opened, limit.Unproven)
+	if due.IsZero() || c.clock.stage != connlog.StageData || c.stressed(limit) {
+		return due
+	}
+	came := c.bytesIn.Load() - c.cameBefore
+	paidUntil := c.clock.since.Add(time.Duration(came/minDataRate) * time.Second)
+	if paidUntil.After(due) {
+		return paidUntil
+	}
+	return due
+}
+
+// stressed tells whether the pool has few threads left.
+func (c *Conn) stressed(limit *Limits) bool {
+	return limit.stressed(int(c.service.pool.busy.Load()), c.service.pool.size())
+}
+
 // writeDeadlineLocked does not let a slow taker outlive its end. One that is
-// past it, because we took so long, has a moment for our answer.
+// past it, because we took so long, has a moment for our answer. Who is
+// unproven may take its answer slowly while there are threads enough.
 func (c *Conn) writeDeadlineLocked(now time.Time) time.Time {
 	limit := &c.service.current().limits
 	room := limit.Write
@@ -123,7 +149,12 @@ func (c *Conn) writeDeadlineLocked(now time.Time) time.Time {
 	}
 	d := earlier(c.limit.write, now, room)
 	end := c.endLocked(limit)
+	if pool := c.service.pool; !c.proven && c.stressed(limit) {
+		d = earlier(d, now, limit.patience(int(pool.busy.Load()), pool.size()))
+		end = earlier(end, c.opened, limit.Unproven)
+	}
 	if end.IsZero() || end.After(now) {
+		c.limit.lastWords = time.Time{} // It is not past its end any more.
 		return earliest(d, end)
 	}
 	if c.limit.lastWords.IsZero() {

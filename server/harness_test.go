@@ -76,7 +76,8 @@ func (b *blocklist) set(a string, banned bool) {
 
 // lines is a protocol for tests: it greets with "hi" and then answers each
 // line with "ok". A line is one of login, fail, work, park, quit, or names
-// the stage that comes next: "in data".
+// the stage that comes next: "in data". After take it takes in what comes, and
+// after file it writes, both until the end.
 type lines struct {
 	clientFirst bool
 	silent      bool // refuse without a word
@@ -122,6 +123,17 @@ func (p *lines) session(client net.Conn) {
 		case "work":
 			c.Enter(connlog.StageDeliver)
 			<-p.release
+		case "take":
+			c.Enter(connlog.StageData)
+			_, _ = io.Copy(io.Discard, client) // However it ends.
+			return
+		case "file":
+			c.Enter(connlog.StageDeliver)
+			for b := make([]byte, 1<<10); ; {
+				if _, err := client.Write(b); err != nil {
+					return
+				}
+			}
 		case "quit":
 			return
 		}

@@ -22,7 +22,12 @@ const (
 // finish: within Stage, and without a silence of Idle or ProvenIdle.
 type Limits struct {
 	// Unproven is the whole life of a connection that proves nothing. It
-	// ends such a connection when it is next waited for. Default 5 minutes.
+	// ends such a connection when it is next waited for. Two clients who may be
+	// honest, with a slow line, have longer while the pool is not stressed (see
+	// StressFrom): one in the middle of a message, in the stage data, of which
+	// at least 4 KB a second have come, and which Stage ends; and one that
+	// takes its answer, which nothing but Write and Total ends. In a stressed
+	// pool neither outlives Unproven. Default 5 minutes.
 	Unproven time.Duration
 	// Idle is the longest silence of an unproven client when it is its turn.
 	// Default 5 minutes (RFC 5321, 4.5.3.2.7).
@@ -32,10 +37,12 @@ type Limits struct {
 	ProvenIdle time.Duration
 	// StressedIdle is what Idle shrinks to while the pool fills up from
 	// StressFrom to all of its threads. The default is a tenth of Idle, and
-	// of an Idle without limit it is none. A negative value lets Idle be.
+	// of an Idle without limit it is none. A negative value lets Idle be. It
+	// also holds for who makes no room for an answer.
 	StressedIdle time.Duration
 	// StressFrom is the part of the pool's threads from which on the server
-	// loses patience. Default 0.8. A negative value lets Idle be.
+	// is stressed and loses patience. Default 0.8. With a negative value it
+	// never is.
 	StressFrom float64
 	// Session is the whole life of a connection. It ends one when it is next
 	// waited for, also by a write. By default there is no limit.
@@ -80,6 +87,11 @@ func (l Limits) withDefaults() Limits {
 		l.StressFrom = defaultStressFrom
 	}
 	return l
+}
+
+// stressed tells whether a pool has few threads left.
+func (l *Limits) stressed(busy, threads int) bool {
+	return l.StressFrom >= 0 && (busy >= threads || float64(busy) > l.StressFrom*float64(threads))
 }
 
 // stress says how far a pool is on its way from StressFrom (0) to full (1).

@@ -40,7 +40,7 @@ func (s *Server) pressed(p *pool) bool {
 	}
 	busy, threads := int(p.busy.Load()), p.size()
 	for _, svc := range s.services {
-		if svc.pool == p && svc.current().limits.stress(busy, threads) > 0 {
+		if svc.pool == p && svc.current().limits.stressed(busy, threads) {
 			return true
 		}
 	}

@@ -72,6 +72,7 @@ func (c *Conn) enter(stage connlog.Stage, parked bool) {
 	}
 	c.clock.enter(stage, now)
 	c.parked = parked
+	c.cameBefore = c.bytesIn.Load()
 	_ = c.armReadLocked() // A read may be waiting already; a closed one is awake.
 }
 

@@ -21,9 +21,9 @@ type Service struct {
 
 	Idle         Duration `toml:"idle" doc:"An unproven client silent for longer is closed."`
 	IdleProven   Duration `toml:"idle_proven" doc:"The same for a proven client."`
-	IdleStressed Duration `toml:"idle_stressed" doc:"What idle shrinks to while the last threads are taken."`
-	StressFrom   float64  `toml:"stress_from" doc:"The part of the threads from which on it shrinks."`
-	Unproven     Duration `toml:"unproven" doc:"A client that has proven nothing for longer is closed, however busy it looks."`
+	IdleStressed Duration `toml:"idle_stressed" doc:"What idle shrinks to while the last threads are taken, also for who makes no room for an answer."`
+	StressFrom   float64  `toml:"stress_from" doc:"The part of the threads from which on it shrinks, and unproven knows no exceptions."`
+	Unproven     Duration `toml:"unproven" doc:"A client that has proven nothing for longer is closed, however busy it looks; below stress_from not in the middle of an answer, nor of a message of which 4 KB a second come."`
 	Step         Duration `toml:"step" doc:"One command, request or message that takes longer is the end of its connection, however steadily its bytes come."`
 	Write        Duration `toml:"write" doc:"How long a client may take to make room for what it is sent."`
 	Session      Duration `toml:"session" doc:"A connection older than this is closed. 0s: no limit."`
