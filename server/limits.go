@@ -89,6 +89,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Limits returns the limits that are in force for the connection now; 0 is none.
+func (c *Conn) Limits() Limits { return c.service.current().limits }
+
 // stressed tells whether a pool has few threads left.
 func (l *Limits) stressed(busy, threads int) bool {
 	return l.StressFrom >= 0 && (busy >= threads || float64(busy) > l.StressFrom*float64(threads))

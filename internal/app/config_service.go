@@ -103,14 +103,15 @@ type Proxy struct {
 // protocols are the names that a service's protocol can have, and what differs
 // in their defaults.
 var protocols = map[string]struct {
-	tls        string
-	idleProven time.Duration
+	tls                    string
+	idle, idleProven, step time.Duration
 }{
-	"smtp":  {"starttls", 5 * time.Minute},  // RFC 5321, 4.5.3.2.7.
-	"pop3":  {"starttls", 10 * time.Minute}, // RFC 1939, 3.
-	"imap":  {"starttls", 31 * time.Minute}, // RFC 9051, 5.4.
-	"www":   {"off", 2 * time.Minute},
-	"proxy": {"off", 31 * time.Minute}, // Whatever is behind it has its own.
+	"smtp": {"starttls", 2 * time.Minute, 5 * time.Minute, 10 * time.Minute},  // RFC 5321, 4.5.3.2.7.
+	"pop3": {"starttls", 2 * time.Minute, 10 * time.Minute, 10 * time.Minute}, // RFC 1939, 3.
+	"imap": {"starttls", 2 * time.Minute, 31 * time.Minute, 10 * time.Minute}, // RFC 9051, 5.4.
+	// A browser has its request ready when it connects.
+	"www":   {"off", 20 * time.Second, time.Minute, 5 * time.Minute},
+	"proxy": {"off", 2 * time.Minute, 31 * time.Minute, 10 * time.Minute}, // Whatever is behind it has its own.
 }
 
 // defaultService returns the settings of a service of a protocol.
@@ -120,12 +121,12 @@ func defaultService(protocol string) Service {
 		Protocol:     protocol,
 		TLS:          known.tls,
 		Threads:      100,
-		Idle:         Duration(2 * time.Minute),
+		Idle:         Duration(known.idle),
 		IdleProven:   Duration(known.idleProven),
 		IdleStressed: Duration(10 * time.Second),
 		StressFrom:   0.8,
 		Unproven:     Duration(5 * time.Minute),
-		Step:         Duration(10 * time.Minute),
+		Step:         Duration(known.step),
 		Write:        Duration(30 * time.Second),
 		StageLimits:  StageLimits{TLS: Duration(10 * time.Second), Login: Duration(2 * time.Minute)},
 		SMTP: SMTP{

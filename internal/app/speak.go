@@ -98,7 +98,8 @@ func (c *Config) newWWW(s Service, shared *common) (server.Protocol, error) {
 		Words:      server.Words(s.Words),
 		Logger:     shared.logger,
 
-		UnprovenTime: time.Duration(s.Unproven),
+		HeaderTime:  time.Duration(s.Idle),
+		RequestTime: time.Duration(s.Step),
 	}
 	if s.WWW.Upstream != "" {
 		u, err := url.Parse(s.WWW.Upstream)

@@ -121,19 +121,32 @@ func TestHTTP2LeavesACrowd(t *testing.T) {
 	}
 }
 
-// A client that is never idle and never gets anything has its last answer.
+// A client that is never idle and never gets anything has its last answer,
+// also when that is decided while it is there.
 func TestHTTP2IsNotBusyForEver(t *testing.T) {
+	release := make(chan struct{})
 	none := behind(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/slow" {
+			<-release // Always the upstream's turn.
+		}
 		w.WriteHeader(http.StatusNotFound)
 	})
-	s := startTLS(t, Options{Upstream: none, UnprovenTime: 300 * time.Millisecond}, server.Service{})
+	s := startTLS(t, Options{Upstream: none}, server.Service{Limits: server.Limits{Unproven: time.Hour}})
 	c := s.h2(t)
-	c.request(1, "/", false) // And no body.
+	c.request(1, "/slow", true)
+	c.request(3, "/", true)
+	if !c.wait(frameHeaders, 3) {
+		t.Fatal("no answer")
+	}
+	if _, err := s.Configure([]server.Service{{
+		Name: "www", Listen: "127.0.0.1:0", TLS: encrypted(t), Limits: server.Limits{Unproven: 100 * time.Millisecond},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	var asking sync.WaitGroup
 	stop := make(chan struct{})
 	asking.Go(func() {
-		for stream := uint32(3); ; stream += 2 {
+		for stream := uint32(5); ; stream += 2 {
 			c.request(stream, "/", true)
 			select {
 			case <-stop:
@@ -147,9 +160,21 @@ func TestHTTP2IsNotBusyForEver(t *testing.T) {
 	}
 	close(stop)
 	asking.Wait()
+	close(release)
 	_ = c.Close()
 	if e := s.log.wait(t, connlog.Close, 1); e.Proven {
 		t.Errorf("close line: %+v", e)
+	}
+}
+
+// How long a client may take for a part of an answer is the service's to say.
+func TestHTTP2WriteLimit(t *testing.T) {
+	root := folder(t, map[string]string{"a": strings.Repeat("x", 1<<20)})
+	s := startTLS(t, Options{Root: root}, server.Service{Limits: server.Limits{Write: 200 * time.Millisecond}})
+	c := s.h2(t, 4, 0) // No room.
+	c.request(1, "/a", true)
+	if !c.wait(frameReset, 1) {
+		t.Error("it is waited for")
 	}
 }
 
@@ -201,7 +226,7 @@ func TestHTTP2IsNotPatience(t *testing.T) {
 					c.frame(9, 0, 1, []byte{0x40, 1, 'a', 1, 'b'}) // A continuation.
 				}
 			}},
-		"pings between two requests": {Options{KeepAlive: 300 * time.Millisecond}, server.Limits{}, nil,
+		"pings between two requests": {Options{}, server.Limits{Idle: 300 * time.Millisecond}, nil,
 			func(c *rawH2, i int) {
 				if i == 0 {
 					c.request(1, "/none", true)

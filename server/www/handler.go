@@ -37,14 +37,14 @@ func (p *Protocol) watched(next http.Handler) http.Handler {
 		defer q.end()
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 		r.TLS = l.state
-		if l.Crowded() || l.h2 && l.unproven(time.Now(), p.options.UnprovenTime) {
+		if l.Crowded() || l.unproven(time.Now()) {
 			// One answer is cheap to get, and must not be worth a thread.
 			w.Header().Set("Connection", "close")
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = &body{ReadCloser: r.Body, request: q}
 		}
-		answer := &answer{ResponseWriter: w, request: q, patience: p.options.WriteTime}
+		answer := &answer{ResponseWriter: w, request: q}
 		next.ServeHTTP(answer, r)
 		answer.finish()
 	})
@@ -80,10 +80,9 @@ func lockDown(h http.Header) {
 // answer remembers how a request was answered.
 type answer struct {
 	http.ResponseWriter
-	request  *request
-	patience time.Duration
-	status   int
-	failed   bool
+	request *request
+	status  int
+	failed  bool
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -118,7 +117,10 @@ func (a *answer) wait(begin bool) {
 	case !a.request.link.h2:
 	case begin:
 		a.request.now(sending)
-		deadline := time.Now().Add(a.patience)
+		var deadline time.Time
+		if limit := a.request.link.Limits().Write; limit > 0 {
+			deadline = time.Now().Add(limit)
+		}
 		_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(deadline) // A closed one fails at the write.
 	default:
 		a.request.now(working)

@@ -123,10 +123,12 @@ func (l *link) SetDeadline(t time.Time) error {
 	return errors.Join(l.SetReadDeadline(t), l.SetWriteDeadline(t))
 }
 
-// unproven tells whether the client has proven nothing for longer than a real
-// one would.
-func (l *link) unproven(now time.Time, limit time.Duration) bool {
-	return !l.good.Load() && now.After(l.since.Add(limit))
+// unproven tells whether a client of HTTP/2 has proven nothing for longer than
+// a real one would. One of HTTP/1.1 is waited for between two requests, where
+// the connection ends by itself; in HTTP/2 there may be no between.
+func (l *link) unproven(now time.Time) bool {
+	limit := l.Limits().Unproven
+	return l.h2 && limit > 0 && !l.good.Load() && now.After(l.since.Add(limit))
 }
 
 // prove is called when the library is done with an answer.

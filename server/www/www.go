@@ -46,21 +46,9 @@ type Options struct {
 	// HeaderTime is how long a client may take for the header of a request,
 	// 20 s by default.
 	HeaderTime time.Duration
-	// RequestTime is how long it may take for the whole request, 30 s by
-	// default, and 5 minutes where there is an upstream that takes bodies.
+	// RequestTime is how long it may take for the whole request, 5 minutes by
+	// default.
 	RequestTime time.Duration
-	// KeepAlive is how long a connection may wait for its next request, 60 s
-	// by default.
-	KeepAlive time.Duration
-	// WriteTime is how long a client of HTTP/2 may take to make room for a
-	// part of an answer, 32 KB at most. 30 s by default. In HTTP/1.1 the
-	// service's own limit is that.
-	WriteTime time.Duration
-	// UnprovenTime is how long a client of HTTP/2 may ask for what it does not
-	// get; then the next answer is the last. 5 minutes by default. One of
-	// HTTP/1.1 is waited for between two requests, where the service's own
-	// limit ends it; in HTTP/2 there may be no between.
-	UnprovenTime time.Duration
 	// MaxStreams is how many requests a client of HTTP/2 may have open at a
 	// time, 32 by default.
 	MaxStreams int
@@ -146,7 +134,7 @@ func (p *Protocol) library(handler http.Handler) *http.Server {
 		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: o.HeaderTime,
 		ReadTimeout:       o.RequestTime,
-		IdleTimeout:       o.KeepAlive,
+		IdleTimeout:       -1, // The service's limits are that.
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         connState,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -160,9 +148,6 @@ func (p *Protocol) library(handler http.Handler) *http.Server {
 }
 
 func (o *Options) complete() error {
-	if o.RequestTime <= 0 && o.Upstream != nil {
-		o.RequestTime = 5 * time.Minute
-	}
 	if o.StatusFrom == nil {
 		o.StatusFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
@@ -171,10 +156,7 @@ func (o *Options) complete() error {
 		def     time.Duration
 	}{
 		{&o.HeaderTime, 20 * time.Second},
-		{&o.RequestTime, 30 * time.Second},
-		{&o.KeepAlive, 60 * time.Second},
-		{&o.WriteTime, 30 * time.Second},
-		{&o.UnprovenTime, 5 * time.Minute},
+		{&o.RequestTime, 5 * time.Minute},
 		{&o.UpstreamConnect, 10 * time.Second},
 		{&o.UpstreamTime, 60 * time.Second},
 		{&o.RetryAfter, 10 * time.Second},
