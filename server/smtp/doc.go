@@ -34,6 +34,12 @@
 // recipient, and there is one answer for the client; so it gets one recipient
 // in a transaction, and the client is told to send the rest again (452 4.5.3).
 //
+// For the same reason a full mailbox must not keep a message from the others it
+// is for. A recipient without room is refused (452 4.2.2) before the message
+// comes, which takes a client that says how large it is (SIZE, RFC 1870), as
+// servers do. From others, a user who has no room for the largest message gets
+// each one in a transaction of its own.
+//
 // # What is a line
 //
 // A message ends with CR LF . CR LF and nothing that looks like it. One that has

@@ -20,6 +20,9 @@ var (
 	errNoUser     = &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "No such user here"}
 )
 
+// maxHeadBytes is what is written above a message, at most.
+const maxHeadBytes = 4 << 10
+
 // Maildirs is a [Store] of Maildirs.
 type Maildirs struct{ *mailstore.Store }
 
@@ -44,6 +47,7 @@ type session struct {
 	from       string
 	options    gosmtp.MailOptions
 	recipients []string     // users, none twice
+	tight      bool         // one of them may have no room, so there is no other
 	relayed    *transaction // for all other recipients, nil without any
 }
 
@@ -58,7 +62,7 @@ func (p *Protocol) newSession(c *gosmtp.Conn) (gosmtp.Session, error) {
 
 // Reset forgets the message.
 func (s *session) Reset() {
-	s.begun, s.from, s.options, s.recipients = false, "", gosmtp.MailOptions{}, nil
+	s.begun, s.from, s.options, s.recipients, s.tight = false, "", gosmtp.MailOptions{}, nil, false
 	if s.relayed != nil {
 		s.relayed.end()
 		s.relayed = nil
@@ -107,16 +111,49 @@ func (s *session) local(name, to string) error {
 		return nil
 	}
 	if q, ok := s.protocol.options.Store.(Quotas); ok {
-		if err := q.Room(name, s.options.Size); err != nil {
-			return s.notStored(err)
+		if err := s.room(q, name); err != nil {
+			return err
 		}
 	}
 	s.recipients = append(s.recipients, name)
 	return nil
 }
 
+// room asks whether a user has room for the message. There is one answer to
+// all recipients in the end, so those without room must be known before: a full
+// mailbox would keep the mail from the others, at every try. If the client does
+// not say how large the message is, a user who has no room for the largest gets
+// it alone.
+func (s *session) room(q Quotas, name string) error {
+	size, known := s.options.Size, s.options.Size > 0
+	if !known {
+		size = s.protocol.options.MaxMessageBytes
+	}
+	err := q.Room(name, size+maxHeadBytes)
+	tight := !known && errors.Is(err, mailstore.ErrQuota)
+	if tight {
+		err = q.Room(name, 0)
+	}
+	switch {
+	case err != nil:
+		return s.notStored(err)
+	case s.tight, tight && s.addressed():
+		return errOnePerMail
+	}
+	s.tight = tight
+	return nil
+}
+
+// addressed tells whether the message has a recipient.
+func (s *session) addressed() bool {
+	return len(s.recipients) > 0 || s.relayed != nil && len(s.relayed.recipients) > 0
+}
+
 // relay asks the upstream whether it takes a recipient.
 func (s *session) relay(to string) error {
+	if s.tight {
+		return errOnePerMail
+	}
 	s.link.Enter(connlog.StageUpstream)
 	if s.relayed == nil {
 		s.relayed = s.protocol.upstream.begin(s.link.Context(), s.from, s.options)

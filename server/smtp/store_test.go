@@ -167,3 +167,63 @@ func TestPanicGivesTheThreadBack(t *testing.T) {
 	}
 	s.dial(t, "127.0.0.1").expect("220")
 }
+
+// A full mailbox does not keep a message from the others it is for, whether or
+// not the client says how large it is.
+func TestQuotaOfOneOfMany(t *testing.T) {
+	n := newNext(t, nil)
+	s := front(t, Relay{Address: n.addr}, Options{MaxMessageBytes: 5_000})
+	s.mail.SetQuota(mailstore.Quota{Bytes: 21_000})
+	fill, err := s.mail.Begin([]string{"ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(fill, strings.Repeat("x\n", 6_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	const anna, ben, other = "RCPT TO:<anna@example.org>", "RCPT TO:<ben@example.org>", "RCPT TO:<x@example.net>"
+	text := strings.Repeat("12345678\r\n", 450) + "."
+	c := s.greeted(t)
+	for range 2 { // The second one does not fit for ben.
+		c.say("MAIL FROM:<a@example.net> SIZE=4500", "250 ")
+		c.say(anna, "250 ")
+		got := "250 "
+		if len(s.messages(t, "ben")) > 1 {
+			got = "452 4.2.2 "
+		}
+		c.say(ben, got)
+		c.say("DATA", "354 ")
+		c.say(text, "250 ")
+	}
+	if a, b := len(s.messages(t, "anna")), len(s.messages(t, "ben")); a != 2 || b != 2 {
+		t.Errorf("anna has %d messages, ben %d", a, b)
+	}
+
+	// Without a size, anna gets it in one transaction and ben in the next.
+	s.mail.SetQuota(mailstore.Quota{Bytes: 20_000})
+	for _, first := range []string{anna, other} {
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say(first, "250 ")
+		c.say(ben, "452 4.5.3 ")
+		c.say("DATA", "354 ")
+		c.say(text, "250 ")
+	}
+	for text, want := range map[string]string{text: "452 4.2.2 ", "x\r\n.": "250 "} {
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say(ben, "250 ")
+		c.say(ben, "250 ") // It is the same.
+		c.say(anna, "452 4.5.3 ")
+		c.say(other, "452 4.5.3 ")
+		c.say("DATA", "354 ")
+		c.say(text, want)
+	}
+	if a, b := len(s.messages(t, "anna")), len(s.messages(t, "ben")); a != 3 || b != 3 {
+		t.Errorf("anna has %d messages, ben %d", a, b)
+	}
+	if _, mails, _ := n.seen(); len(mails) != 1 {
+		t.Errorf("the next server has %d", len(mails))
+	}
+}
