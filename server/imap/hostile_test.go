@@ -53,7 +53,7 @@ func commands() map[string][4]string {
 		"STORE 1 FLAGS ()":               {"BAD", "BAD", "NO", "OK"},
 		"STORE 1 MODSEQ ()":              {"BAD", "BAD", "BAD", "BAD"},
 		"SEARCH ALL":                     {"BAD", "BAD", "OK", "OK"},
-		"SEARCH CHARSET KOI8 ALL":        {"NO", "NO", "NO", "NO"},
+		"SEARCH CHARSET KOI8 ALL":        {"BAD", "NO", "NO", "NO"},
 		"SEARCH RETURN (SAVE) ALL":       {"BAD", "BAD", "BAD", "BAD"},
 		"COPY 1 none":                    {"BAD", "BAD", "NO", "NO"},
 		"MOVE 1 INBOX":                   {"BAD", "BAD", "NO", "NO"},

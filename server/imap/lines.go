@@ -12,6 +12,14 @@ const (
 	maxLineBytes = 48 << 10
 	// maxLiteralBytes bounds a literal that is no message.
 	maxLiteralBytes = 4 << 10
+	// maxLiteralsBytes bounds those of a command together.
+	maxLiteralsBytes = 64 << 10
+	// maxStrangerBytes bounds a line, and the literals of a command, of a
+	// client that has not logged in: no name and password are that long.
+	maxStrangerBytes = 8 << 10
+	// maxNesting bounds how deep a command may be, which costs the library
+	// much more memory than the client had to send.
+	maxNesting = 500
 	// maxHeadBytes is how much of a line is looked at: tag and command.
 	maxHeadBytes = 128
 	// maxTailBytes is how much of its end is: the announcement of a literal.
@@ -37,10 +45,14 @@ type lines struct {
 	literal int64 // how much of a literal is still to come
 	pushed  bool  // it comes without being asked for
 	inside  bool  // of a command: a literal has ended
-	pieces  int   // of the command, handed out so far
+	pieces  int   // lines of the command, with the present one
+	total   int64 // bytes of its literals, without a message
+	nesting int   // words of it that something may be nested in
+	known   bool  // the client has logged in
 	skip    bool  // the rest of the command was refused
 	skipped bool  // what was handed out last must be thrown away
 	ended   bool  // the line has ended, the next begins
+	body    bool  // what was handed out last is of a literal
 }
 
 // atStart tells whether the next byte begins a command.
@@ -60,21 +72,40 @@ func (s *lines) answered() {
 }
 
 // tooLarge tells whether the line announces a literal that the command cannot
-// have: only APPEND has large ones, but not in the place of its first argument.
+// have, alone or with those before.
 func (s *lines) tooLarge(command string) bool {
-	if s.literal <= maxLiteralBytes {
+	if s.literal == 0 || s.announcesMessage(command) {
 		return false
 	}
+	s.total += s.literal
+	return s.literal > maxLiteralBytes || s.total > maxLiteralsBytes || !s.known && s.total > maxStrangerBytes
+}
+
+// announcesMessage tells whether it is the literal of an APPEND that may be
+// large: not the one in the place of its first argument, and the only one.
+func (s *lines) announcesMessage(command string) bool {
 	_, rest, _ := strings.Cut(string(s.head), " ")
 	_, argument, _ := strings.Cut(rest, " ")
-	return command != "APPEND" || s.pieces == 1 && strings.HasPrefix(argument, "{")
+	return command == "APPEND" && s.known && (s.pieces > 1 || !strings.HasPrefix(argument, "{"))
+}
+
+// tooDeep tells whether too much of the command, up to the end of this line,
+// may be nested.
+func (s *lines) tooDeep(line []byte) bool {
+	s.nesting += bytes.Count(line, []byte("("))
+	for word := range bytes.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '(' }) {
+		if bytes.EqualFold(word, []byte("NOT")) || bytes.EqualFold(word, []byte("OR")) {
+			s.nesting++
+		}
+	}
+	return s.nesting > maxNesting
 }
 
 // next returns how much of b belongs together: up to the end of a line or of a
 // literal.
 func (s *lines) next(b []byte) (n int, event lineEvent) {
-	s.skipped = s.skip
-	if s.literal > 0 {
+	s.skipped, s.body = s.skip, s.literal > 0
+	if s.body {
 		n = int(min(int64(len(b)), s.literal))
 		if s.literal -= int64(n); s.literal == 0 {
 			s.inside = true
@@ -85,8 +116,8 @@ func (s *lines) next(b []byte) (n int, event lineEvent) {
 		s.head, s.tail, s.size, s.ended = s.head[:0], s.tail[:0], 0, false
 	}
 	begins := s.size == 0
-	if s.pieces++; begins && !s.inside {
-		s.pieces = 1
+	if begins {
+		s.begin()
 	}
 	end := bytes.IndexByte(b, '\n')
 	n = end + 1
@@ -95,7 +126,7 @@ func (s *lines) next(b []byte) (n int, event lineEvent) {
 	}
 	s.add(b[:n])
 	switch {
-	case s.size > maxLineBytes:
+	case s.size > maxLineBytes, !s.known && s.size > maxStrangerBytes:
 		return n, lineTooLong
 	case end >= 0:
 		return n, s.endLine()
@@ -103,6 +134,14 @@ func (s *lines) next(b []byte) (n int, event lineEvent) {
 		return n, lineBegins
 	}
 	return n, linePart
+}
+
+// begin begins a line, with which a command begins or goes on.
+func (s *lines) begin() {
+	if !s.inside {
+		s.pieces, s.total, s.nesting = 0, 0, 0
+	}
+	s.pieces++
 }
 
 func (s *lines) add(b []byte) {

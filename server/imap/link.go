@@ -15,8 +15,10 @@ import (
 )
 
 // link stands between an admitted connection and the library. It hands the
-// library one line, or one piece of a literal, at a time, so it knows to which
-// command everything belongs that passes.
+// library one whole line, or one piece of a literal, at a time, so it knows to
+// which command everything belongs that passes. The library looks at a command
+// only when it has all of it, wherever that came from; so what it must not have
+// is stopped here.
 type link struct {
 	net.Conn // the admitted connection, or TLS over it
 	admitted *server.Conn
@@ -31,7 +33,9 @@ type link struct {
 
 	// Only the reader, which is the library's main loop, touches these.
 	lines   lines
-	pending []byte // what came behind the line that was handed out
+	held    []byte // of a line that has not come whole
+	whole   []byte // of one that has, and is not handed out yet
+	pending []byte // what came behind it
 	ended   bool   // the conversation goes on elsewhere, or not at all
 
 	mu       sync.Mutex
@@ -62,6 +66,9 @@ func (l *link) Read(b []byte) (int, error) {
 		if l.ended {
 			return 0, io.EOF
 		}
+		if len(l.whole) > 0 {
+			return l.handOut(b), nil
+		}
 		if l.isAnswered() {
 			l.lines.answered()
 		}
@@ -69,8 +76,10 @@ func (l *link) Read(b []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
+		l.lines.known = l.loggedIn.Load()
 		hand, event := l.lines.next(b[:n])
 		l.keep(b[hand:n])
+		first := l.isAnswered()
 		switch event {
 		case lineTooLong:
 			l.fail(connlog.FailCommand, "")
@@ -81,22 +90,59 @@ func (l *link) Read(b []byte) (int, error) {
 				return 0, io.EOF
 			}
 		}
-		if l.lines.skipped {
+		switch {
+		case l.lines.skipped:
 			continue
-		}
-		if !l.lines.tooLarge(l.commandName()) {
+		case l.lines.body:
 			return hand, nil
 		}
-		if l.lines.pieces > 1 {
-			l.bye("Literal too large")
-			return 0, io.EOF
+		l.held = append(l.held, b[:hand]...)
+		if !l.lines.ended {
+			continue
 		}
-		// The library would go on within the literal. It has seen nothing of
-		// the command, so it need not know of it.
-		if err := l.refuse("NO [TOOBIG] Literals are limited to 4096 bytes for this command"); err != nil {
-			return 0, err
+		l.whole, l.held = l.held, nil
+		if why := l.unwanted(); why != "" {
+			l.whole = nil
+			if err := l.turnDown(why, first && l.lines.pieces == 1); err != nil {
+				return 0, err
+			}
 		}
 	}
+}
+
+// handOut gives the library what there is of a line.
+func (l *link) handOut(b []byte) int {
+	n := copy(b, l.whole)
+	if l.whole = l.whole[n:]; len(l.whole) == 0 {
+		l.whole = nil
+	}
+	return n
+}
+
+// unwanted returns why the command must not go on with the line that has come.
+func (l *link) unwanted() string {
+	name := l.commandName()
+	switch {
+	case needsLogin(name) && !l.lines.known:
+		return "BAD [CLIENTBUG] Not before a login"
+	case l.lines.tooLarge(name):
+		return "NO [TOOBIG] Literals are limited to 4096 bytes, and together to 65536"
+	case l.lines.tooDeep(l.whole):
+		return "NO [LIMIT] Too much in one command"
+	}
+	return ""
+}
+
+// turnDown refuses a command with its first line, of which the library need not
+// know. Later it would wait for the rest, so there is nothing but to end.
+func (l *link) turnDown(why string, first bool) error {
+	if first {
+		return l.refuse(why)
+	}
+	l.fail(connlog.FailCommand, "")
+	_, words, _ := strings.Cut(why, "] ")
+	l.bye(words)
+	return io.EOF
 }
 
 // fill gets what comes next: kept from before, or from the client.
@@ -217,6 +263,17 @@ func (l *link) command(whole bool) (done bool) {
 	return false
 }
 
+// needsLogin tells whether it is a command that the library knows, and does
+// only after a login. To others it has its own answer.
+func needsLogin(name string) bool {
+	switch strings.TrimPrefix(name, "UID ") {
+	case "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB",
+		"NAMESPACE", "STATUS", "APPEND", "IDLE", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE":
+		return true
+	}
+	return false
+}
+
 // stageOf returns the stage that a command belongs to.
 func stageOf(name string) connlog.Stage {
 	switch strings.TrimPrefix(name, "UID ") {
@@ -282,9 +339,10 @@ func (l *link) Write(b []byte) (int, error) {
 func (l *link) refuse(text string) error {
 	l.mu.Lock()
 	tag := l.tag
-	l.answered = true
 	l.mu.Unlock()
 	_, err := io.WriteString(l.Conn, tag+" "+text+"\r\n")
+	status, _, _ := strings.Cut(text, " ")
+	l.replied(status)
 	return err
 }
 
