@@ -267,3 +267,23 @@ func TestMemoryOfHeaders(t *testing.T) {
 		t.Error("a header has left something behind")
 	}
 }
+
+// The time that the proxy has for its header is not the client's, who may be
+// silent for longer where nothing limits that.
+func TestTimeOfTheHeaderIsOver(t *testing.T) {
+	s := behindProxy(4)
+	s.Limits = Limits{Unproven: -1, Idle: -1, Stage: -1}
+	simulate(t, s, Options{}, func(t *testing.T, r *running, p *pipes) {
+		conn := p.dial("192.0.2.7")
+		if _, err := conn.Write(header(t, 1, "203.0.113.9:80", 0)); err != nil {
+			t.Fatal(err)
+		}
+		c := newPipeClient(conn)
+		c.expect(t, "hi")
+		time.Sleep(time.Hour)
+		if got := c.say("login"); got != "ok" {
+			t.Errorf("got %q", got)
+		}
+		_ = c.Close()
+	})
+}
