@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"overstay/connlog"
@@ -97,6 +98,24 @@ type Words struct {
 	Busy, Sessions, Banned string
 	// BanSilently closes a connection from a banned source without a word.
 	BanSilently bool
+}
+
+// maxWordsBytes keeps a refusal within one line of every protocol: SMTP and
+// POP3 have 512 bytes.
+const maxWordsBytes = 400
+
+// Check finds words that would be more than one line, or not plain ASCII: what
+// a reply could be cut in two by, or not every client shows. The error names
+// the words as the configuration does.
+func (w Words) Check() error {
+	for _, one := range []struct{ key, text string }{
+		{"busy", w.Busy}, {"sessions", w.Sessions}, {"banned", w.Banned},
+	} {
+		if len(one.text) > maxWordsBytes || strings.ContainsFunc(one.text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("words.%s: at most %d characters of plain ASCII on one line", one.key, maxWordsBytes)
+		}
+	}
+	return nil
 }
 
 // Options are the settings of a server.

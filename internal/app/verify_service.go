@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"overstay/server"
 )
 
 // verify finds what the types of a service's settings could not refuse.
@@ -22,7 +24,7 @@ func (s Service) verify() error {
 	if err := verifyPort("listen", s.Listen); err != nil {
 		return err
 	}
-	for _, check := range []func() error{s.verifyTLS, s.verifyLimits, s.Words.verify} {
+	for _, check := range []func() error{s.verifyTLS, s.verifyLimits, server.Words(s.Words).Check} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -91,17 +93,6 @@ func (s Service) verifyLimits() error {
 		return errors.New("idle, idle_proven, idle_stressed, unproven, step, write: no time is no limit")
 	case s.StressFrom <= 0 || s.StressFrom > 1:
 		return fmt.Errorf("stress_from: %v is not a part of the threads, between 0 and 1", s.StressFrom)
-	}
-	return nil
-}
-
-// verify refuses words that would be more than one line, or more than any
-// client reads.
-func (w Words) verify() error {
-	for key, text := range map[string]string{"busy": w.Busy, "sessions": w.Sessions, "banned": w.Banned} {
-		if len(text) > 400 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return fmt.Errorf("words.%s: at most 400 characters of plain ASCII on one line", key)
-		}
 	}
 	return nil
 }

@@ -53,9 +53,6 @@ type Options struct {
 	Logger *slog.Logger // nil discards
 }
 
-// maxWordsBytes is how long the text of a refusal may be.
-const maxWordsBytes = 400
-
 // ErrOptions is the error of New when the options do not fit together.
 var ErrOptions = errors.New("imap: bad options")
 
@@ -102,10 +99,8 @@ func (o *Options) complete() error {
 	if o.Users == nil || o.Store == nil {
 		return fmt.Errorf("%w: users and store are needed", ErrOptions)
 	}
-	for _, words := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned} {
-		if strings.ContainsFunc(words, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(words) > maxWordsBytes {
-			return fmt.Errorf("%w: %.100q cannot stand on a line of a reply", ErrOptions, words)
-		}
+	if err := o.Words.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if o.MaxErrors <= 0 {
 		o.MaxErrors = 10

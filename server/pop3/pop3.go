@@ -49,9 +49,9 @@ type Options struct {
 	Logger *slog.Logger // nil discards
 }
 
-// maxWordsBytes is how long the text of a refusal may be: a first line has 512
-// octets with its code and its end (RFC 2449, section 4).
-const maxWordsBytes = 400
+// maxHostnameBytes leaves room for the rest of the greeting, which is one line
+// of 512 octets (RFC 2449, section 4).
+const maxHostnameBytes = 400
 
 // stoppingWords are the last that are said when the server stops.
 const stoppingWords = "-ERR [SYS/TEMP] Service shutting down\r\n"
@@ -95,10 +95,11 @@ func (o *Options) complete() error {
 	if o.Users == nil || o.Store == nil {
 		return fmt.Errorf("%w: users and store are needed", ErrOptions)
 	}
-	for _, words := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned, o.Hostname} {
-		if strings.ContainsFunc(words, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(words) > maxWordsBytes {
-			return fmt.Errorf("%w: %.100q cannot stand on a line of a reply", ErrOptions, words)
-		}
+	if err := o.Words.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if strings.ContainsFunc(o.Hostname, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(o.Hostname) > maxHostnameBytes {
+		return fmt.Errorf("%w: %.100q cannot stand on a line of a reply", ErrOptions, o.Hostname)
 	}
 	if o.Hostname == "" {
 		o.Hostname = "localhost"

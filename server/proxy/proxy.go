@@ -106,10 +106,8 @@ func (o *Options) complete() error {
 	if o.ProxyHeader < 0 || o.ProxyHeader > 2 {
 		return fmt.Errorf("%w: there is no version %d of the PROXY protocol", ErrOptions, o.ProxyHeader)
 	}
-	for _, text := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return fmt.Errorf("%w: words %q are not one line", ErrOptions, text)
-		}
+	if err := o.Words.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 10 * time.Second

@@ -140,10 +140,8 @@ func (o *Options) check() error {
 	case o.RequireAuth && o.Users == nil:
 		return fmt.Errorf("%w: nobody can log in without users", ErrOptions)
 	}
-	for _, words := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned} {
-		if strings.ContainsFunc(words, func(r rune) bool { return r < ' ' || r > '~' }) || len(words) > 400 {
-			return fmt.Errorf("%w: words %q are not one line of ASCII", ErrOptions, words)
-		}
+	if err := o.Words.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,10 +181,8 @@ func positive[T int | int64](v, def T) T {
 }
 
 func (o *Options) check() error {
-	for _, text := range []string{o.Words.Busy, o.Words.Sessions, o.Words.Banned} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return fmt.Errorf("%w: words %q are not one line", ErrOptions, text)
-		}
+	if err := o.Words.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if u := o.Upstream; u != nil {
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
