@@ -36,6 +36,7 @@ type Service struct {
 	Words       Words       `toml:"words" doc:"What clients are told that are turned away, without the protocol's codes. Empty: the usual words."`
 
 	SMTP  SMTP  `toml:"smtp" read:"start" only:"smtp" doc:"Only for the protocol smtp."`
+	IMAP  IMAP  `toml:"imap" read:"start" only:"imap" doc:"Only for the protocol imap."`
 	WWW   WWW   `toml:"www" read:"start" only:"www" doc:"Only for the protocol www."`
 	Proxy Proxy `toml:"proxy" read:"start" only:"proxy" doc:"Only for the protocol proxy."`
 }
@@ -78,6 +79,11 @@ type Relay struct {
 	PasswordFile string   `toml:"password_file" doc:"File with the password for it, on its first line."`
 	Domains      []string `toml:"domains" doc:"Domains whose mail is passed on for everybody."`
 	ForUsers     bool     `toml:"for_users" doc:"Whether mail for all other domains is passed on for who has logged in."`
+}
+
+// IMAP are the settings of the protocol imap.
+type IMAP struct {
+	MaxMessageBytes int64 `toml:"max_message_bytes" doc:"The largest message that a client may append."`
 }
 
 // WWW are the settings of the protocol www.
@@ -133,6 +139,7 @@ func defaultService(protocol string) Service {
 			MaxMessageBytes: 25 << 20, MaxRecipients: 100,
 			Relay: Relay{TLS: "opportunistic", ForUsers: true},
 		},
+		IMAP: IMAP{MaxMessageBytes: 25 << 20},
 		WWW: WWW{
 			UpstreamTime: Duration(time.Minute), MaxBodyBytes: 32 << 20,
 			StatusFrom: []Source{Source(netip.MustParsePrefix("127.0.0.0/8")), Source(netip.MustParsePrefix("::1/128"))},

@@ -133,6 +133,7 @@ func TestNothingIsSomething(t *testing.T) {
 	for _, text := range []string{
 		"[log]\nkeep = 0", "[log]\nmax_age = \"0s\"", service + "threads = 0", service + "idle = \"0s\"",
 		service + "unproven = \"0s\"", service + "[service.smtp]\nmax_recipients = 0",
+		"[[service]]\nname = \"imap\"\nlisten = \"127.0.0.1:0\"\n[service.imap]\nmax_message_bytes = 0",
 		"[[policy]]\nname = \"short-flood\"\nfactor = 0", "[[policy]]\nname = \"short-flood\"\nduration = \"0s\"",
 	} {
 		if _, err := parse("test.toml", []byte(text)); err == nil {

@@ -35,7 +35,8 @@ func (c *Config) newProtocol(s Service, shared *common) (server.Protocol, error)
 	case "imap":
 		return imap.New(imap.Options{
 			Domains: c.Mail.Domains, Users: shared.users, Store: shared.store,
-			TLS: starttls, AllowPlainAuth: s.PlainAuth, Words: words, Logger: shared.logger,
+			MaxMessageBytes: s.IMAP.MaxMessageBytes,
+			TLS:             starttls, AllowPlainAuth: s.PlainAuth, Words: words, Logger: shared.logger,
 		})
 	case "proxy":
 		return proxy.New(proxy.Options{

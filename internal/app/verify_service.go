@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -38,6 +39,8 @@ func (s Service) verify() error {
 	switch s.Protocol {
 	case "smtp":
 		return s.SMTP.verify()
+	case "imap":
+		return s.IMAP.verify()
 	case "www":
 		return s.WWW.verify()
 	case "proxy":
@@ -93,6 +96,13 @@ func (s Service) verifyLimits() error {
 		return errors.New("idle, idle_proven, idle_stressed, unproven, step, write: no time is no limit")
 	case s.StressFrom <= 0 || s.StressFrom > 1:
 		return fmt.Errorf("stress_from: %v is not a part of the threads, between 0 and 1", s.StressFrom)
+	}
+	return nil
+}
+
+func (i IMAP) verify() error {
+	if i.MaxMessageBytes < 1 || i.MaxMessageBytes > math.MaxUint32 {
+		return errors.New("imap.max_message_bytes: from 1 to 4294967295")
 	}
 	return nil
 }
