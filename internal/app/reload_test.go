@@ -276,6 +276,7 @@ func TestUsersAndCertificatesNeedNoReload(t *testing.T) {
 	}
 	serial := func() string {
 		g := visit(t, r, client1, "smtp")
+		defer g.close() // Or the threads run out before the certificate is looked at.
 		if !g.starttls() {
 			t.Fatal("no STARTTLS")
 		}
