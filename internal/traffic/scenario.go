@@ -103,12 +103,6 @@ func (t *Truth) Harms(banned netip.Prefix) bool {
 	return touches(t.Innocents, banned) || touches(t.Shared, banned)
 }
 
-// Names says whether a decision about a prefix has found the attacker that is
-// one of Truth.Attackers or Truth.Shared.
-func (t *Truth) Names(decided, attacker netip.Prefix) bool {
-	return decided.Overlaps(attacker)
-}
-
 // touches says whether one of sorted prefixes overlaps with p.
 func touches(sorted []netip.Prefix, p netip.Prefix) bool {
 	if covered(sorted, p.Addr()) {

@@ -1,7 +1,13 @@
 package traffic
 
 import (
+	"bytes"
+	"math/rand/v2"
+	"net/netip"
+	"regexp"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"overstay/connlog"
@@ -90,6 +96,155 @@ func TestScenariosAreWhatTheyAreLabelled(t *testing.T) {
 			if s.Truth.Harmless && b*float64(asIs.refused) > 0.001*float64(asIs.attempts) {
 				t.Error("the attackers are not harmless")
 			}
+		})
+	}
+}
+
+// Every line of every scenario must fit into the books of its server, be in
+// order, and be from an address that is nobody's.
+func TestScenariosKeepTheBooks(t *testing.T) {
+	nobodys := []netip.Prefix{}
+	for _, p := range []string{
+		"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "100.64.0.0/10", "2001:db8::/32",
+	} {
+		nobodys = append(nobodys, netip.MustParsePrefix(p))
+	}
+	for _, s := range Scenarios() {
+		if Slow && s.Name != "crash" {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			sim := s.Simulation(rand.Uint64())
+			sim.Steps = nil // the ledger is about a clock that goes well
+			seen := map[Part]int{}
+			playBoots(t, &sim, func(e *connlog.Event) {
+				if e.Kind != connlog.Open {
+					return
+				}
+				seen[s.Truth.Of(e.ClientIP)]++
+				if !slices.ContainsFunc(nobodys, func(p netip.Prefix) bool { return p.Contains(e.ClientIP) }) {
+					t.Fatalf("%v is somebody's", e.ClientIP)
+				}
+			})
+			for part, sources := range map[Part][]netip.Prefix{
+				Innocent: s.Truth.Innocents, Attacker: s.Truth.Attackers,
+				Insider: s.Truth.Shared, Decoy: s.Truth.Decoys, Stranger: nil,
+			} {
+				if (len(sources) > 0) != (seen[part] > 0) {
+					t.Errorf("seed %d: %d connections of %d sources of part %d", sim.Seed, seen[part], len(sources), part)
+				}
+			}
+		})
+	}
+}
+
+func TestScenariosAreWellFormed(t *testing.T) {
+	scenarios := Scenarios()
+	names := map[string]bool{}
+	verdicts := map[Verdict]int{}
+	for i := range scenarios {
+		s := &scenarios[i]
+		if names[s.Name] || !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(s.Name) {
+			t.Errorf("name %q", s.Name)
+		}
+		names[s.Name] = true
+		verdicts[s.Truth.Verdict]++
+		if !strings.HasSuffix(s.Story, ".") || len(s.Story) < 20 {
+			t.Errorf("%s: story %q", s.Name, s.Story)
+		}
+		all := slices.Concat(s.Truth.Innocents, s.Truth.Attackers, s.Truth.Shared, s.Truth.Decoys)
+		slices.SortFunc(all, comparePrefixes)
+		for i := 1; i < len(all); i++ {
+			if all[i-1].Overlaps(all[i]) {
+				t.Errorf("%s: %v has two parts", s.Name, all[i])
+			}
+		}
+		// What is done with one play must not show in the next.
+		sim := s.Simulation(1)
+		sim.Services[0].Threads, sim.Groups[0].Attacker = -1, true
+		if again := s.Simulation(1); again.Services[0].Threads < 1 || again.Groups[0].Attacker {
+			t.Errorf("%s: plays share what they may change", s.Name)
+		}
+	}
+	for _, v := range []Verdict{Attack, Undersized, Scanning, Mixed, Healthy} {
+		if verdicts[v] == 0 {
+			t.Errorf("no scenario is %s", v)
+		}
+	}
+	if len(scenarios) < 20 {
+		t.Errorf("%d scenarios", len(scenarios))
+	}
+}
+
+func TestScenariosAreTheSameForTheSameSeed(t *testing.T) {
+	write := func(s *Scenario, seed uint64, procs int) []byte {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+		sim := s.Simulation(seed)
+		var b bytes.Buffer
+		if _, err := sim.WriteLog(&b, 2_000_000); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	one, two := Scenarios(), Scenarios()
+	for i := range one {
+		if Slow && i%8 != 0 {
+			continue
+		}
+		a := write(&one[i], 7, 1)
+		if !bytes.Equal(a, write(&two[i], 7, 2)) {
+			t.Errorf("%s: the same seed gave different logs", one[i].Name)
+		}
+		if bytes.Equal(a, write(&one[i], 8, 1)) {
+			t.Errorf("%s: different seeds gave the same log", one[i].Name)
+		}
+	}
+}
+
+func TestPartsAndHarm(t *testing.T) {
+	office := Customers(WWW, Addresses(addr("198.51.100.1"), 3))
+	insider := Holders(WWW, 1, addr("198.51.100.2"))
+	site := Holders(WWW, 1, addr("2001:db8:bad:7::1"))
+	site.Hop = 48
+	once := Flood(WWW, 1, addr("100.80.0.1"))
+	once.Visits = 1
+	truth := truthOf(Attack, []Group{office, insider, site, once, Holders(WWW, 1, addr("203.0.113.9"))})
+	for a, want := range map[string]Part{
+		"198.51.100.1": Innocent, "198.51.100.2": Insider, "198.51.100.3": Innocent, "198.51.100.4": Stranger,
+		"203.0.113.9": Attacker, "::ffff:203.0.113.9": Attacker, "2001:db8:bad:ffff::1": Attacker,
+		"2001:db8:bae::1": Stranger, "100.80.0.1": Decoy, "0.0.0.0": Stranger,
+	} {
+		if got := truth.Of(addr(a)); got != want {
+			t.Errorf("%s plays part %d, want %d", a, got, want)
+		}
+	}
+	for p, want := range map[string]bool{
+		"198.51.100.1/32": true, "198.51.100.2/32": true, "198.51.100.4/32": false, "198.51.100.0/24": true,
+		"203.0.113.0/24": false, "2001:db8:bad::/48": false, "2001:db8::/32": false, "100.80.0.0/12": false, "0.0.0.0/0": true,
+	} {
+		if got := truth.Harms(netip.MustParsePrefix(p)); got != want {
+			t.Errorf("a ban of %s harms: %v", p, got)
+		}
+	}
+}
+
+func BenchmarkScenarios(b *testing.B) {
+	for _, s := range Scenarios() {
+		b.Run(s.Name, func(b *testing.B) {
+			sim := s.Simulation(1)
+			events, err := sim.Events()
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			lines := 0
+			for b.Loop() {
+				for range events {
+					lines++
+				}
+			}
+			b.ReportMetric(float64(lines)/float64(b.N), "lines")
 		})
 	}
 }
