@@ -71,6 +71,27 @@ func TestRestartsBeginANewBoot(t *testing.T) {
 		if l.kinds[connlog.Proven] < 50 || l.kinds[connlog.Refuse] == 0 {
 			t.Errorf("seed %d, boot %d: the traffic did not go on: %v", seed, i, l.kinds)
 		}
+		if l.claimed[WWW] == 0 || want.stops == 1 && l.claimed[WWW] > l.refused[WWW] {
+			t.Errorf("seed %d, boot %d: claims %d refusals, told of %d", seed, i, l.claimed[WWW], l.refused[WWW])
+		}
+	}
+}
+
+// Refusals that a crash kept from being told stay untold, and those after it
+// are all told.
+func TestCrashInAFold(t *testing.T) {
+	s := &Simulation{
+		Seed: rand.Uint64(), Length: 16 * time.Second,
+		Services: []Service{{Name: WWW, Threads: 1}},
+		Groups:   []Group{Flood(WWW, 300, addr("203.0.113.1"), addr("203.0.113.2"))},
+		Blocked:  func(netip.Addr, string) bool { return true },
+		Restarts: []Restart{{At: 4500 * time.Millisecond, Down: time.Millisecond, Crash: true}},
+	}
+	s.Groups[0].Until = 9 * time.Second // before the last beat
+	books := playBoots(t, s, nil)
+	if last := books[len(books)-1]; len(books) != 2 || last.claimed[WWW] < 2000 || last.claimed[WWW] != last.refused[WWW] {
+		t.Errorf("seed %d: %d boots, the last claims %d refusals, told of %d",
+			s.Seed, len(books), last.claimed[WWW], last.refused[WWW])
 	}
 }
 
