@@ -22,7 +22,9 @@
 // What was refused has no holding time. It gets that of a connection drawn
 // from those of its source, else from those of its service, else from all;
 // suspects and others draw apart, so that a stranger who was turned away does
-// not hold a thread for as long as the one who filled the pool. The draw
+// not hold a thread for as long as the one who filled the pool. Where nobody
+// like it was served, it is [Options.Unknown], and Outcome.Guessed says how
+// often. The draw
 // depends on the seed and on the arrival alone: a client holds as long under
 // one change as under another, and differences between changes are those of
 // the changes. The spread over seeds is given with every number.

@@ -8,34 +8,46 @@ type samples struct {
 	source groups
 	// Two for each service: of sources that are not suspects, and of suspects.
 	service groups
+	// And these two of all services.
+	party groups
+	// What is held where none of them has any.
+	unknown int64
 }
 
-func newSamples(s *System) samples {
+func newSamples(s *System, unknown int64) samples {
 	var services int
 	for i := range s.arrivals {
 		services = max(services, int(s.arrivals[i].Service)+1)
 	}
 	return samples{
 		source:  newGroups(s, s.sources, func(a *Arrival) int { return int(a.Source) }),
-		service: newGroups(s, 2*services, s.party),
+		service: newGroups(s, 2*services, func(a *Arrival) int { return 2*int(a.Service) + s.party(a) }),
+		party:   newGroups(s, 2, s.party),
+		unknown: unknown,
 	}
 }
 
-// party is the group of a service that an arrival belongs to.
+// party is 1 for an arrival of a suspect.
 func (s *System) party(a *Arrival) int {
-	p := 2 * int(a.Service)
 	if s.suspect[a.Source] {
-		p++
+		return 1
 	}
-	return p
+	return 0
 }
 
-// nobody is the connection of a pool in which none was ever served.
+// lot is the connection whose times a client gets, and how long it holds its
+// thread by Waiting.
+type lot struct {
+	like uint32
+	hold [2]int64
+}
+
+// nobody is the connection of a client whose like was never served.
 const nobody = ^uint32(0)
 
-// draw picks for each refused arrival, in their order, whose times the first
-// of its clients gets: the same under every change, so it is done once.
-func (s *System) draw(into []uint32, seed uint64) []uint32 {
+// draw picks the lot of each refused arrival, in their order, or of the first
+// of its clients. It is the same under every change, so it is done once.
+func (s *System) draw(into []lot, seed uint64) []lot {
 	into = into[:0]
 	for i, m := range s.marks {
 		if m&refused != 0 {
@@ -45,27 +57,31 @@ func (s *System) draw(into []uint32, seed uint64) []uint32 {
 	return into
 }
 
-// pick draws the connection whose times the client number k of arrival i gets.
-func (s *System) pick(i uint32, k, seed uint64) uint32 {
+// pick draws the lot of the client number k of arrival i.
+func (s *System) pick(i uint32, k, seed uint64) lot {
+	like := nobody
 	if own := s.own[s.chain[i]]; own >= 0 {
-		return uint32(own)
+		like = uint32(own)
+	} else if from := s.alike(&s.arrivals[i]); len(from) > 0 {
+		n, _ := bits.Mul64(scramble(seed, uint64(i), k), uint64(len(from)))
+		like = from[n]
 	}
-	a := &s.arrivals[i]
-	from := s.samples.source.of(int(a.Source))
-	if len(from) == 0 {
-		from = s.samples.service.of(s.party(a))
+	if like == nobody {
+		return lot{like: nobody, hold: [2]int64{s.samples.unknown, s.samples.unknown}}
 	}
-	if len(from) == 0 {
-		from = s.samples.service.of(s.party(a) ^ 1)
+	return lot{like: like, hold: [2]int64{s.hold(like, AsRecorded), s.hold(like, NoWait)}}
+}
+
+// alike are the connections that an arrival may get its times from.
+func (s *System) alike(a *Arrival) []uint32 {
+	if from := s.samples.source.of(int(a.Source)); len(from) > 0 {
+		return from
 	}
-	if len(from) == 0 {
-		from = s.samples.service.members
+	party := s.party(a)
+	if from := s.samples.service.of(2*int(a.Service) + party); len(from) > 0 {
+		return from
 	}
-	if len(from) == 0 {
-		return nobody
-	}
-	n, _ := bits.Mul64(scramble(seed, uint64(i), k), uint64(len(from)))
-	return from[n]
+	return s.samples.party.of(party)
 }
 
 // scramble gives each client of each seed a random number of its own, whatever

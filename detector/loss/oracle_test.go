@@ -52,15 +52,13 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 			}
 			like := uint32(j)
 			if a.Refused {
-				if like = s.pick(uint32(j), k, seed); like == nobody {
-					out.Served++
-					done[first] = true
-					continue
-				}
+				like = s.pick(uint32(j), k, seed).like
 			}
-			hold := arrivals[like].Hold
-			if c.Waiting == NoWait {
-				hold -= arrivals[like].Wait
+			hold := defaultUnknown
+			if like != nobody {
+				if hold = arrivals[like].Hold; c.Waiting == NoWait {
+					hold -= arrivals[like].Wait
+				}
 			}
 			if hold > 0 {
 				holding = append(holding, a.At+hold)

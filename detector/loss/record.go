@@ -54,9 +54,17 @@ type Options struct {
 	// RetryWithin is the longest time between two tries of one client; one
 	// minute if zero. If negative, each refusal is a client of its own.
 	RetryWithin time.Duration
+	// Unknown is how long a refused client would have held its thread where
+	// nobody like it was ever served, as when a pool is full throughout; ten
+	// seconds if zero, or none if negative. Better is a recording that begins
+	// before the trouble.
+	Unknown time.Duration
 }
 
-const defaultRetry = time.Minute
+const (
+	defaultRetry   = time.Minute
+	defaultUnknown = 10 * time.Second
+)
 
 // The longest time and the longest holding time, in nanoseconds: their sum
 // does not overflow.
@@ -98,6 +106,8 @@ const (
 	ofSuspect mark = 1 << (iota + 24)
 	refused        // in the record
 	chained        // one of several tries
+	folded         // several arrivals in one
+	arrived        // always
 )
 
 // New makes a recording ready. Arrivals that are out of order are sorted,
@@ -121,7 +131,11 @@ func New(rec Recording, o Options) (*System, error) {
 	s.columns()
 	s.recorded = newCalendar(s, 0)
 	s.unwaited = newCalendar(s, NoWait)
-	s.samples = newSamples(s)
+	unknown := o.Unknown
+	if unknown == 0 {
+		unknown = defaultUnknown
+	}
+	s.samples = newSamples(s, min(max(int64(unknown), 0), maxHold))
 	switch within := o.RetryWithin; {
 	case within == 0:
 		s.follow(int64(defaultRetry))
@@ -187,12 +201,15 @@ func (s *System) columns() {
 	s.own = []int32{-1}
 	for i := range s.arrivals {
 		a := &s.arrivals[i]
-		s.at[i], s.marks[i] = int64(a.At), mark(a.Source)
+		s.at[i], s.marks[i] = int64(a.At), mark(a.Source)|arrived
 		if a.Refused {
 			s.marks[i] |= refused
 		}
 		if s.suspect[a.Source] {
 			s.marks[i] |= ofSuspect
+		}
+		if a.Count > 1 {
+			s.marks[i] |= folded
 		}
 	}
 }
@@ -263,30 +280,14 @@ func (s *System) crowded() []bool {
 // calendar says before which arrival each recorded connection ends. Nothing
 // happens between two arrivals that an arrival could see, so that is all of
 // the order that a replay needs, and no heap is.
-type calendar struct {
-	first []uint32 // ends before arrival j: who[first[j]:first[j+1]]
-	who   []uint32
-}
+type calendar []uint32
 
 func newCalendar(s *System, w Waiting) calendar {
-	n := len(s.at)
-	c := calendar{first: make([]uint32, n+2), who: make([]uint32, 0, n)}
-	before := make([]uint32, n)
-	for i := range n {
-		before[i] = uint32(n)
-		if s.marks[i]&refused == 0 {
-			before[i] = uint32(s.after(i, s.at[i]+s.hold(uint32(i), w)))
+	c := make(calendar, len(s.at))
+	for i, m := range s.marks {
+		if m&refused == 0 {
+			c[i] = uint32(s.after(i, s.at[i]+s.hold(uint32(i), w)))
 		}
-		c.first[before[i]+1]++
-	}
-	for j := range n + 1 {
-		c.first[j+1] += c.first[j]
-	}
-	c.who = c.who[:n]
-	next := slices.Clone(c.first)
-	for i, j := range before {
-		c.who[next[j]] = uint32(i)
-		next[j]++
 	}
 	return c
 }

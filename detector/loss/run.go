@@ -36,9 +36,10 @@ type Outcome struct {
 	// ban of the suspects is to avert.
 	Others uint64
 	// Tried are the arrivals of sources that are not suspects that did happen.
-	Tried uint64
-	Drawn uint64 // clients whose holding time was drawn
-	Peak  int    // most threads held at once
+	Tried   uint64
+	Drawn   uint64 // clients whose holding time was drawn
+	Guessed uint64 // of them, those for whom there was nothing to draw from
+	Peak    int    // most threads held at once
 	// BySource are the refusals of each source.
 	BySource []uint64
 }
@@ -57,11 +58,12 @@ func (s *System) Run(c Change, seed uint64) Outcome {
 type player struct {
 	s      *System
 	out    []bool   // by source: it does not come
-	inside []uint64 // a bit for each arrival: a recorded connection that was served
+	ask    mark     // who out is to be asked about
 	done   []bool   // by chain: its client was served
+	ending []uint32 // before each arrival, and at the end: recorded connections that end
 	ends   heap     // of the connections with other times than recorded
 
-	drawn    []uint32 // of the seed: whose times each refused arrival gets
+	drawn    []lot // for each refused arrival, by the seed drawnFor
 	drawnFor uint64
 
 	seed    uint64
@@ -86,23 +88,29 @@ func newPlayer(s *System) *player {
 	return &player{
 		s:      s,
 		out:    make([]bool, s.sources),
-		inside: make([]uint64, len(s.at)/64+1),
 		done:   make([]bool, len(s.own)),
+		ending: make([]uint32, len(s.at)+1),
 	}
 }
 
 func (p *player) begin(c Change, seed uint64) {
 	clear(p.out)
-	clear(p.inside)
 	clear(p.done)
+	clear(p.ending)
 	clear(p.bySource)
+	p.ask = 0
 	for _, src := range c.Without {
-		if int64(src) < int64(len(p.out)) {
-			p.out[src] = true
+		if int64(src) >= int64(len(p.out)) {
+			continue
+		}
+		p.out[src] = true
+		// Mostly these are suspects, and others need no look at the table.
+		if p.ask |= ofSuspect; !p.s.suspect[src] {
+			p.ask |= arrived
 		}
 	}
 	p.ends, p.busy, p.now = p.ends[:0], 0, Outcome{}
-	p.seed, p.waiting, p.threads = seed, c.Waiting, c.Threads
+	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
 	if p.threads <= 0 {
 		p.threads = p.s.threads
 	}
@@ -115,19 +123,16 @@ func (p *player) begin(c Change, seed uint64) {
 // refused. Ends come before arrivals of the same time.
 func (p *player) play(c Change, seed, limit uint64) Outcome {
 	p.begin(c, seed)
-	s, cal := p.s, &p.s.recorded
-	if c.Waiting == NoWait {
-		cal = &p.s.unwaited
+	s, end := p.s, p.s.recorded
+	if p.waiting == NoWait {
+		end = s.unwaited
 	}
-	everybody := len(c.Without) == 0
 	turn := 0 // of the refused arrivals
 	for j, m := range s.marks {
-		for _, i := range cal.who[cal.first[j]:cal.first[j+1]] {
-			p.busy -= int(p.inside[i/64] >> (i % 64) & 1)
-		}
+		p.busy -= int(p.ending[j])
 		turn += int(m & refused / refused)
 		switch {
-		case !everybody && p.out[m&sourceOf]:
+		case m&p.ask != 0 && p.out[m&sourceOf]:
 			p.now.LeftOut += uint64(s.arrivals[j].Count)
 			continue
 		case m&chained != 0 && p.done[s.chain[j]]:
@@ -140,9 +145,9 @@ func (p *player) play(c Change, seed, limit uint64) Outcome {
 		}
 		switch {
 		case m&refused != 0:
-			p.anew(uint32(j), m, p.drawn[turn-1])
+			p.anew(uint32(j), m, &p.drawn[turn-1])
 		case p.busy < p.threads:
-			p.inside[j/64] |= 1 << (j % 64)
+			p.ending[end[j]]++
 			p.busy++
 			p.enter(uint32(j), m, uint32(j))
 		default:
@@ -156,12 +161,11 @@ func (p *player) play(c Change, seed, limit uint64) Outcome {
 }
 
 // anew lets a client in that was refused in the record, or several, if it can.
-func (p *player) anew(j uint32, m mark, like uint32) {
-	if p.busy >= p.threads && m&chained == 0 && p.s.arrivals[j].Count == 1 {
-		p.refuse(m, 1)
-		return
+func (p *player) anew(j uint32, m mark, first *lot) {
+	count := uint64(1)
+	if m&folded != 0 {
+		count = uint64(p.s.arrivals[j].Count)
 	}
-	count := uint64(p.s.arrivals[j].Count)
 	clients := count
 	if m&chained != 0 {
 		clients = 1
@@ -171,18 +175,20 @@ func (p *player) anew(j uint32, m mark, like uint32) {
 			p.refuse(m, count-k)
 			return
 		}
+		like := *first
 		if k > 0 {
 			like = p.s.pick(j, k, p.seed)
 		}
-		// Who takes no time, or whose time nobody knows, holds no thread.
-		if like != nobody {
-			if hold := p.s.hold(like, p.waiting); hold > 0 {
-				p.ends.push(p.s.at[j] + hold)
-				p.busy++
-			}
+		if like.like == nobody {
+			p.now.Guessed++
+		}
+		// Who takes no time holds no thread.
+		if hold := like.hold[p.waiting]; hold > 0 {
+			p.ends.push(p.s.at[j] + hold)
+			p.busy++
 		}
 		p.now.Drawn++
-		p.enter(j, m, like)
+		p.enter(j, m, like.like)
 	}
 	p.now.Spared += count - clients
 }
@@ -206,9 +212,11 @@ func (p *player) use(j, like uint32) {
 	at := p.s.at[j]
 	if p.work != nil && at >= 0 {
 		p.work.clients++
+		hold := p.s.samples.unknown
 		if like != nobody {
-			p.work.seconds += time.Duration(p.s.hold(like, p.waiting)).Seconds()
+			hold = p.s.hold(like, p.waiting)
 		}
+		p.work.seconds += time.Duration(hold).Seconds()
 	}
 	if p.scans == nil || like == nobody {
 		return

@@ -28,6 +28,9 @@ type Averted struct {
 	Change  Change
 	Left    Spread // refusals that still happen
 	Averted Spread
+	// Guessed is the most clients for whom there was no holding time to draw
+	// from; see Options.Unknown. If they are many, the rest is a guess too.
+	Guessed uint64
 }
 
 func others(outs []Outcome) []int64 {
@@ -41,10 +44,12 @@ func others(outs []Outcome) []int64 {
 // averted compares two rows of outcomes, seed by seed.
 func averted(c Change, without, with []Outcome) Averted {
 	less := make([]int64, len(with))
+	var guessed uint64
 	for k := range with {
+		guessed = max(guessed, with[k].Guessed)
 		less[k] = int64(without[k].Others) - int64(with[k].Others)
 	}
-	return Averted{Change: c, Left: spreadOf(others(with)), Averted: spreadOf(less)}
+	return Averted{Change: c, Left: spreadOf(others(with)), Averted: spreadOf(less), Guessed: guessed}
 }
 
 // each does the jobs on as many processors as there are and waits for all.
