@@ -62,17 +62,11 @@ func (v *view) meanAge() float64 {
 
 // lastHour and lastDay are what a source has done of a kind.
 func (v *view) lastHour(kind windowKind) float64 {
-	if w := v.windows.find(v.s.windows, kind); w != nil {
-		return w.hour(v.now)
-	}
-	return 0
+	return v.windows.hour(v.s, kind, v.now)
 }
 
 func (v *view) lastDay(kind windowKind) float64 {
-	if w := v.windows.find(v.s.windows, kind); w != nil {
-		return w.day(v.now)
-	}
-	return 0
+	return v.windows.day(v.s, kind, v.now)
 }
 
 // number is a part of a compiled condition, and the way to a figure.

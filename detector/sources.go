@@ -22,9 +22,10 @@ type source struct {
 	all      load
 	unproven load // of unproven connections
 	rates    rates
-	blame    float64  // busy refusals it caused
-	blame1   float32  // the same, per minute
-	windows  uint32   // its first in table.windows, 0: none
+	blame    float64 // busy refusals it caused
+	blame1   float32 // the same, per minute
+	windows  uint32  // its first in table.windows; 0: none, few counts
+	few      few
 	hold     *holding // nil: it holds no thread
 	watch    *watch   // nil: no condition holds for it
 }

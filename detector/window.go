@@ -8,8 +8,8 @@ package detector
 // were spread evenly over it. That part is all that is not exact. A counter
 // stops at 65,535.
 //
-// There may be several for each of a hundred thousand sources, so they are
-// small, have no pointers, and only who has such an event has one.
+// There may be several for each of many sources, so they are small and have no
+// pointers; a source that has done little has few instead.
 type window struct {
 	next  uint32 // the next window of the source, or the next unused one; 0: none
 	kind  windowKind
@@ -38,16 +38,15 @@ const (
 // stretch is the number of the ten minutes that now lies in.
 func stretch(now int64) uint32 { return uint32(max(now, 0) / hourStretch) }
 
-// add counts an event at now.
-func (w *window) add(now int64) {
-	n := stretch(now)
+// add counts events in the stretch n, which is not before the last.
+func (w *window) add(n uint32, count uint16) {
 	if n != w.last {
 		clearBetween(w.hours[:], w.last, n)
 		clearBetween(w.days[:], w.last/dayPerHour, n/dayPerHour)
 		w.last = n
 	}
-	increase(&w.hours[n%hourStretches])
-	increase(&w.days[n/dayPerHour%dayStretches])
+	increase(&w.hours[n%hourStretches], count)
+	increase(&w.days[n/dayPerHour%dayStretches], count)
 }
 
 // clearBetween empties the counters of the stretches after last, up to n.
@@ -63,10 +62,8 @@ func clearBetween(ring []uint16, last, n uint32) {
 	}
 }
 
-func increase(c *uint16) {
-	if *c < 1<<16-1 {
-		*c++
-	}
+func increase(c *uint16, by uint16) {
+	*c += min(by, 1<<16-1-*c)
 }
 
 // hour is the number of events in the hour up to now.
@@ -87,13 +84,22 @@ func part(now, length int64) float64 { return float64(max(now, 0)%length) / floa
 func within(ring []uint16, last, n uint32, passed float64) (sum float64) {
 	size := uint32(len(ring))
 	for age := n - last; age < size && age <= n; age++ {
-		c := float64(ring[(n-age)%size])
-		if age == size-1 {
-			c *= 1 - passed
-		}
-		sum += c
+		sum += float64(ring[(n-age)%size]) * weight(age, size, passed)
 	}
 	return sum
+}
+
+// weight is how much of a stretch counts that is so many stretches old, where
+// the last of size is at the edge.
+func weight(age, size uint32, passed float64) float64 {
+	switch {
+	case age < size-1:
+		return 1
+	case age == size-1:
+		return 1 - passed
+	default:
+		return 0
+	}
 }
 
 // windows holds the windows of all sources. They are named by number, from 1
@@ -126,14 +132,49 @@ func (ws *windows) find(first uint32, kind windowKind) *window {
 
 // count counts an event of the source at now.
 func (ws *windows) count(s *source, kind windowKind, now int64) {
-	w := ws.find(s.windows, kind)
-	if w == nil {
-		n := ws.take()
-		w = ws.at(n)
-		*w = window{next: s.windows, kind: kind, last: stretch(now)}
-		s.windows = n
+	n := stretch(now)
+	if s.windows == 0 {
+		if s.few.add(kind, n) {
+			return
+		}
+		ws.unfold(s)
 	}
-	w.add(now)
+	ws.of(s, kind, n).add(n, 1)
+}
+
+// hour is how often the source did something in the hour up to now.
+func (ws *windows) hour(s *source, kind windowKind, now int64) float64 {
+	if s.windows == 0 {
+		return s.few.hour(kind, now)
+	}
+	if w := ws.find(s.windows, kind); w != nil {
+		return w.hour(now)
+	}
+	return 0
+}
+
+// day is how often it did so in the 24 hours up to now.
+func (ws *windows) day(s *source, kind windowKind, now int64) float64 {
+	if s.windows == 0 {
+		return s.few.day(kind, now)
+	}
+	if w := ws.find(s.windows, kind); w != nil {
+		return w.day(now)
+	}
+	return 0
+}
+
+// of returns the window of a kind of the source, one that is empty at the
+// stretch n if there is none yet.
+func (ws *windows) of(s *source, kind windowKind, n uint32) *window {
+	if w := ws.find(s.windows, kind); w != nil {
+		return w
+	}
+	i := ws.take()
+	w := ws.at(i)
+	*w = window{next: s.windows, kind: kind, last: n}
+	s.windows = i
+	return w
 }
 
 // take returns the number of an unused window.

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func TestWindowError(t *testing.T) {
 		if r.IntN(200) == 0 {
 			now += int64(r.ExpFloat64() * 3600 * micros)
 		}
-		w.add(now)
+		w.add(stretch(now), 1)
 		at = append(at, now)
 		if r.IntN(20) > 0 {
 			continue
@@ -101,27 +102,65 @@ func TestWindowStopsCounting(t *testing.T) {
 	var w window
 	now := epoch.UnixMicro()
 	for range 70_000 {
-		w.add(now)
+		w.add(stretch(now), 1)
 	}
 	if w.hour(now) != 65_535 || w.day(now) != 65_535 {
 		t.Errorf("%v and %v, want 65535", w.hour(now), w.day(now))
 	}
 	now += hourStretch
-	w.add(now)
+	w.add(stretch(now), 1)
 	if w.hour(now) != 65_536 || w.day(now) != 65_535 {
 		t.Errorf("ten minutes on: %v and %v", w.hour(now), w.day(now))
 	}
 }
 
-// TestWindowsAreGivenBack sweeps many sources past a small memory: there are
-// never more windows than sources remembered, and none is shared.
+// TestFewIsAWindow counts the same events with few and with windows, until few
+// has no room, over and over.
+func TestFewIsAWindow(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 6))
+	kinds := []windowKind{windowOpens, windowMessages, windowLoginsFailed}
+	ws := new(windows)
+	now, most := epoch.UnixMicro(), 0
+	for range 300 {
+		a, b := new(source), new(source)
+		ws.of(b, windowOpens, stretch(now)) // never few
+		events := 0
+		for pace := math.Exp(-9*r.Float64()) * 7200 * micros; a.windows == 0 && events < 2000; events++ {
+			kind := kinds[r.IntN(3)*r.IntN(2)]
+			ws.count(a, kind, now)
+			ws.count(b, kind, now)
+			for range 2 {
+				for _, k := range kinds {
+					if got, want := ws.hour(a, k, now), ws.hour(b, k, now); !agree("hour", got, want) {
+						t.Fatalf("after %d events: %v of kind %d in an hour, want %v", events, got, k, want)
+					}
+					if got, want := ws.day(a, k, now), ws.day(b, k, now); !agree("day", got, want) {
+						t.Fatalf("after %d events: %v of kind %d in a day, want %v", events, got, k, want)
+					}
+				}
+				now += int64(r.ExpFloat64() * pace)
+			}
+		}
+		most = max(most, events)
+	}
+	if most < 100 {
+		t.Errorf("few never counted more than %d", most)
+	}
+}
+
+// TestWindowsAreGivenBack sweeps many sources that do much past a small memory:
+// there are never more windows than for those remembered, and none is shared.
 func TestWindowsAreGivenBack(t *testing.T) {
-	const size = 5000
+	const size = 200
 	d, l := mustNew(t, Options{MaxSources: size}), newLogger(100_000)
 	l.connect(ip(0))
 	for i := range 6 * size {
 		id := l.connect(ip(768 + i))
-		l.fail(id, connlog.FailLogin)
+		for range 256 { // one more than few has room for
+			l.fail(id, connlog.FailLogin)
+		}
 		l.proveBy(id, connlog.ByMessage)
 		l.wait(time.Millisecond)
 		l.close(id, connlog.EndClient)
