@@ -75,7 +75,7 @@ var holdings = map[string]func(*rand.Rand) float64{
 // what the formula says, whatever the holding times are like, within four
 // standard errors over independent stretches.
 func TestReplayIsErlangB(t *testing.T) {
-	const stretches, clients = 16, 20_000
+	const stretches, clients = 12, 10_000
 	for name, hold := range holdings {
 		for _, pool := range []struct {
 			threads int

@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// Spread of a number over the seeds. The median of an even number of values
-// is the lower one of the two in the middle.
+// Spread of a number over n seeds. The truth is as one more draw, so it lies
+// between Min and Max in (n-1)/(n+1) of the cases: two of three with five
+// seeds, nine of ten with twenty. The median of an even number of values is the
+// lower one of the two in the middle.
 type Spread struct{ Min, Median, Max int64 }
 
 func spreadOf(values []int64) Spread {
