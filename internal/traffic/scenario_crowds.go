@@ -93,8 +93,8 @@ func serverScenarios() []Scenario {
 		{At: 2 * time.Minute, By: -3 * time.Second}, {At: 5 * time.Minute, By: time.Hour}, {At: 6 * time.Minute, By: -time.Hour},
 	}
 	healthyClock.simulation.Restarts = []Restart{{At: 7 * time.Minute, Down: 2 * time.Second, Crash: true}}
-	both := attackers(Holding, SMTP, 40, at(villain))
-	both.From = 2 * time.Minute
+	both := attackers(Holding, SMTP, 80, at(villain))
+	both.From = 5 * time.Second
 	return []Scenario{
 		stop, crash, clock, healthyClock,
 		scene("scanner-stalls", "The only scanner stands still for two minutes.",

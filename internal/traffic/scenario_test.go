@@ -64,7 +64,7 @@ func TestScenariosAreWhatTheyAreLabelled(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			const seed = 1
+			seed := 1 + rand.Uint64N(20)
 			asIs := fare(t, &s.Truth, s.Simulation(seed))
 			ban, threads, scanner := cures(&s, seed)
 			averted := func(sim Simulation) float64 {
@@ -72,8 +72,8 @@ func TestScenariosAreWhatTheyAreLabelled(t *testing.T) {
 				return 1 - float64(left.refused)/float64(max(asIs.refused, 1))
 			}
 			b, n, k := averted(ban), averted(threads), averted(scanner)
-			t.Logf("%-20s %7d attempts, %5.1f%% refused; averted by ban %5.2f, threads %5.2f, scanner %5.2f",
-				s.Name, asIs.attempts, 100*asIs.share(), b, n, k)
+			t.Logf("seed %2d: %-20s %7d attempts, %5.1f%% refused; averted by ban %5.2f, threads %5.2f, scanner %5.2f",
+				seed, s.Name, asIs.attempts, 100*asIs.share(), b, n, k)
 			var is Verdict
 			switch {
 			case asIs.share() < 0.001:
@@ -88,7 +88,7 @@ func TestScenariosAreWhatTheyAreLabelled(t *testing.T) {
 				is = Mixed
 			}
 			if is != s.Truth.Verdict {
-				t.Errorf("labelled %s, is %s", s.Truth.Verdict, is)
+				t.Errorf("seed %d: labelled %s, is %s", seed, s.Truth.Verdict, is)
 			}
 			if hasAttackers := len(s.Truth.Attackers)+len(s.Truth.Shared) > 0; (is == Attack || is == Mixed) && !hasAttackers {
 				t.Error("an attack without attackers")
