@@ -217,6 +217,9 @@ func TestOneAnswer(t *testing.T) {
 			t.Fatalf("on %d processors:\n%s\nbefore:\n%s", n, got, want)
 		}
 	}
+	if d := system.Diagnose(Question{Seed: 5}); d.Together.Left.Min == d.Together.Left.Max {
+		t.Errorf("all seeds draw the same: %+v", d.Together)
+	}
 	other := system.Run(Change{Without: s.suspects}, 6)
 	if reflect.DeepEqual(other, system.Run(Change{Without: s.suspects}, 7)) {
 		t.Error("another seed draws the same")
@@ -239,6 +242,21 @@ func TestRetries(t *testing.T) {
 		got := mustNew(t, rec, Options{RetryWithin: within}).Run(Change{Threads: 2}, 1)
 		if got.Served != want.Served || got.Spared != want.Spared || got.Drawn != want.Drawn || got.Refused != 0 {
 			t.Errorf("retries within %v: %+v, want %+v", within, got, want)
+		}
+	}
+}
+
+// TestRetriesHoldAsLongAsInTheEnd wants the client that is served at once to
+// take the time that it took in the end, not that of another of its service.
+func TestRetriesHoldAsLongAsInTheEnd(t *testing.T) {
+	rec := Recording{Threads: 1, Sources: 2, Arrivals: []Arrival{
+		{Hold: 50 * time.Second, Source: 1}, {At: time.Second, Refused: true}, {At: 55 * time.Second, Hold: 7 * time.Second},
+		{At: 90 * time.Second, Hold: 9 * time.Second},
+	}}
+	s := mustNew(t, rec, Options{})
+	for seed := range uint64(20) {
+		if got := s.pick(1, 0, seed); got.like != 2 {
+			t.Fatalf("seed %d: the times of arrival %d, want 2", seed, got.like)
 		}
 	}
 }
@@ -317,7 +335,8 @@ func TestNobodyWasServed(t *testing.T) {
 
 func TestScanners(t *testing.T) {
 	// A message each second takes a scanner 3.5 seconds: four are needed.
-	rec := Recording{Threads: 100, Sources: 1000}
+	// While they wait, twenty threads do not do for all.
+	rec := Recording{Threads: 20, Sources: 1000}
 	for i := range 1000 {
 		rec.Arrivals = append(rec.Arrivals, Arrival{At: time.Duration(i) * time.Second, Source: uint32(i),
 			Before: time.Second, Wait: 20 * time.Second, Scan: 3500 * time.Millisecond, Hold: 25 * time.Second})

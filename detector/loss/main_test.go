@@ -38,10 +38,12 @@ func seconds(s float64) time.Duration { return time.Duration(math.Round(s * 1e9)
 // and seldom, retries, folded refusals, scans, times that fall together.
 func random(r *rand.Rand, n int) Recording {
 	rec := Recording{Threads: 1 + r.IntN(12), Sources: 1 + r.IntN(n+1)}
-	step := 1 + r.IntN(3000)
+	// A coarse clock has much at the same time.
+	unit := []time.Duration{time.Millisecond, time.Second / 2}[r.IntN(2)]
+	step := 1 + r.IntN(int(3*time.Second/unit))
 	at := -time.Duration(r.IntN(5)) * time.Second
 	for range n {
-		at += time.Duration(r.IntN(step)) * time.Millisecond
+		at += time.Duration(r.IntN(step)) * unit
 		a := Arrival{At: at, Source: uint32(r.IntN(rec.Sources)), Service: uint16(r.IntN(3))}
 		if r.IntN(3) == 0 {
 			a.Refused = true
@@ -53,6 +55,9 @@ func random(r *rand.Rand, n int) Recording {
 			}
 		}
 		rec.Arrivals = append(rec.Arrivals, a)
+	}
+	if r.IntN(4) == 0 {
+		r.Shuffle(n, func(i, j int) { rec.Arrivals[i], rec.Arrivals[j] = rec.Arrivals[j], rec.Arrivals[i] })
 	}
 	return rec
 }

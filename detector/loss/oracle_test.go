@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -122,6 +123,7 @@ func TestReplayIsTheSlowOne(t *testing.T) {
 			within = defaultRetry
 		}
 		for _, c := range []Change{{}, {Without: suspects}, {Waiting: NoWait}, {Threads: 1}, {Threads: 1 + r.IntN(20)}, {Threads: Unlimited},
+			{Without: []uint32{0, uint32(rec.Sources / 2), math.MaxUint32}, Threads: 3},
 			{Without: suspects, Waiting: NoWait, Threads: 2}} {
 			got := s.Run(c, seed)
 			want := slowly(s, rec, within, c, seed)
