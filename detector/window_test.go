@@ -141,6 +141,9 @@ func TestFewIsAWindow(t *testing.T) {
 					}
 				}
 				now += int64(r.ExpFloat64() * pace)
+				if r.IntN(40) == 0 {
+					now += r.Int64N(30 * 3600 * micros) // past either edge
+				}
 			}
 		}
 		most = max(most, events)
