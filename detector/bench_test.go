@@ -17,6 +17,7 @@ type mixed struct {
 	r       *rand.Rand
 	zipf    *rand.Zipf
 	even    bool
+	by      connlog.By
 	sources []netip.Addr
 	e       connlog.Event
 	held    []connlog.Event
@@ -29,7 +30,7 @@ func newMixed(sources int, even bool) *mixed {
 		all[i] = ip(i)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	return &mixed{r: r, zipf: rand.NewZipf(r, 1.1, 1, uint64(sources-1)), even: even, sources: all,
+	return &mixed{r: r, by: connlog.ByRequest, zipf: rand.NewZipf(r, 1.1, 1, uint64(sources-1)), even: even, sources: all,
 		e: connlog.Event{Time: epoch, Boot: "boot1", Service: "www", Threads: 200}}
 }
 
@@ -52,13 +53,13 @@ func (m *mixed) next() *connlog.Event {
 	m.step++
 	switch m.step % 4 {
 	case 1:
-		e.Kind, e.Conn, e.ClientIP = connlog.Open, e.Seq, m.source()
+		e.Kind, e.Conn, e.ClientIP, e.Held = connlog.Open, e.Seq, m.source(), 0
 		e.Busy = len(m.held) + 1
 		m.held = append(m.held, *e)
 		return e
 	case 2:
 		c := &m.held[m.r.IntN(len(m.held))]
-		e.Kind, e.Conn, e.ClientIP, e.By = connlog.Proven, c.Conn, c.ClientIP, connlog.ByRequest
+		e.Kind, e.Conn, e.ClientIP, e.By = connlog.Proven, c.Conn, c.ClientIP, m.by
 		if m.r.IntN(5) == 0 {
 			e.Kind, e.What = connlog.Fail, connlog.FailLogin
 		}
@@ -121,12 +122,20 @@ func benchmarkObserve(b *testing.B, even bool) {
 	b.ReportMetric(float64(d.Stats().Sources), "sources")
 }
 
-// BenchmarkSourcesMemory fills the table and reports its size.
+// BenchmarkSourcesMemory fills the table and reports its size. Each source has
+// opened connections, half have failed logins, and of a mail server's nearly
+// all have sent messages too, so that more long counts are kept for them.
 func BenchmarkSourcesMemory(b *testing.B) {
+	b.Run("web", func(b *testing.B) { benchmarkMemory(b, connlog.ByRequest) })
+	b.Run("mail", func(b *testing.B) { benchmarkMemory(b, connlog.ByMessage) })
+}
+
+func benchmarkMemory(b *testing.B, by connlog.By) {
 	const sources = 100_000
 	for b.Loop() {
 		// More than fit, so that the names of dropped ones are there too.
 		m := newMixed(2*sources, true)
+		m.by = by
 		before := heapBytes()
 		d := mustNew(b, Options{Policies: DefaultPolicies(), MaxSources: sources})
 		for range 20 * sources {
@@ -135,6 +144,7 @@ func BenchmarkSourcesMemory(b *testing.B) {
 		used := heapBytes() - before
 		b.ReportMetric(float64(used)/1e6, "MB")
 		b.ReportMetric(float64(d.Stats().Sources), "sources")
+		b.ReportMetric(float64(d.table.windows.made), "windows")
 		runtime.KeepAlive(d)
 		runtime.KeepAlive(m)
 	}

@@ -60,7 +60,8 @@ type holding struct {
 	// unprovenSum is the sum of the opening times of the unproven ones. It
 	// may wrap around; the sum of their ages, which is a difference, does not.
 	unprovenSum int64
-	place       int // in table.holders
+	place       int  // in table.holders
+	paid        toll // what the pool's toll was when the source was last run
 }
 
 func (h *holding) insert(c *conn) {

@@ -7,7 +7,7 @@ import (
 
 // judge looks at all rules for a source in its pool, both run up to now.
 func (d *Detector) judge(s *source, p *pool) {
-	d.view = view{now: d.now, s: s, p: p}
+	d.view = view{now: d.now, s: s, p: p, windows: &d.table.windows}
 	var holds uint64
 	for _, r := range d.rules {
 		if r.covers(p) && r.when(&d.view) {
@@ -98,8 +98,9 @@ func (d *Detector) tick(at int64) {
 		}
 	}
 	for _, s := range d.table.holders {
-		s.advance(at)
-		d.judge(s, d.pools.all[s.key.pool])
+		p := d.pools.all[s.key.pool]
+		s.advance(at, p)
+		d.judge(s, p)
 	}
 }
 

@@ -17,8 +17,10 @@
 // each pool of threads apart: the threads it holds, averaged over 1, 5 and 15
 // minutes as the Unix load is, for all its connections and for the unproven
 // ones; the time it has held; how often it opens, fails, proves itself and is
-// refused. Sources that hold a thread are never forgotten; of the others,
-// Options.MaxSources are remembered.
+// refused; how often it came in the last hour and the last 24; and its blame,
+// which is the part of the busy refusals that its threads caused. Sources that
+// hold a thread are never forgotten; of the others, Options.MaxSources are
+// remembered.
 //
 // # Time
 //

@@ -67,6 +67,18 @@ type Evidence struct {
 	Refused        float64 `json:"refused"`
 	Short          float64 `json:"short"`
 
+	// Blame is how many busy refusals the source caused, Blame1 how many per
+	// minute.
+	Blame  float64 `json:"blame"`
+	Blame1 float64 `json:"blame1"`
+
+	Opens1h         float64 `json:"opens_1h"`
+	Opens24h        float64 `json:"opens_24h"`
+	Messages1h      float64 `json:"messages_1h"`
+	Messages24h     float64 `json:"messages_24h"`
+	LoginsFailed1h  float64 `json:"logins_failed_1h"`
+	LoginsFailed24h float64 `json:"logins_failed_24h"`
+
 	FirstSeen time.Time `json:"first_seen"` // whole seconds
 	// The line of the log that was read last, and lines that opened up to five
 	// of the connections it holds, as boot:seq.
@@ -114,6 +126,16 @@ func (d *Detector) evidence(r *rule, v *view) Evidence {
 		LoginsFailed15: round(float64(s.rates.logins15)),
 		Refused:        round(float64(s.rates.refused)),
 		Short:          round(float64(s.rates.short)),
+
+		Blame:  round(s.blame),
+		Blame1: round(float64(s.blame1)),
+
+		Opens1h:         round(v.lastHour(windowOpens)),
+		Opens24h:        round(v.lastDay(windowOpens)),
+		Messages1h:      round(v.lastHour(windowMessages)),
+		Messages24h:     round(v.lastDay(windowMessages)),
+		LoginsFailed1h:  round(v.lastHour(windowLoginsFailed)),
+		LoginsFailed24h: round(v.lastDay(windowLoginsFailed)),
 
 		FirstSeen: time.Unix(int64(s.first), 0).UTC(),
 		Boot:      d.boot,

@@ -15,9 +15,10 @@ type Figure struct {
 
 // view is what a condition looks at: a source in a pool, both run up to now.
 type view struct {
-	now int64
-	s   *source
-	p   *pool
+	now     int64
+	s       *source
+	p       *pool
+	windows *windows
 }
 
 // since is the age in seconds of what happened at t.
@@ -57,6 +58,15 @@ func (v *view) meanAge() float64 {
 		return 0
 	}
 	return float64(int64(n)*v.now-v.s.hold.unprovenSum) / micros / float64(n)
+}
+
+// lastHour and lastDay are what a source has done of a kind.
+func (v *view) lastHour(kind windowKind) float64 {
+	return v.windows.hour(v.s, kind, v.now)
+}
+
+func (v *view) lastDay(kind windowKind) float64 {
+	return v.windows.day(v.s, kind, v.now)
 }
 
 // number is a part of a compiled condition, and the way to a figure.
@@ -99,6 +109,23 @@ func figures() []figure {
 			func(v *view) float64 { return float64(v.s.rates.proven15) }},
 		{Figure{"short", "per minute", "its connections that ended unproven within a second"},
 			func(v *view) float64 { return float64(v.s.rates.short) }},
+		{Figure{"blame", "refusals", "busy refusals it caused in all: of each one its share of the threads held then"},
+			func(v *view) float64 { return v.s.blame }},
+		{Figure{"blame1", "per minute", "the same as a rate"},
+			func(v *view) float64 { return float64(v.s.blame1) }},
+
+		{Figure{"opens_1h", "connections", "connections it opened in the last hour"},
+			func(v *view) float64 { return v.lastHour(windowOpens) }},
+		{Figure{"opens_24h", "connections", "connections it opened in the last 24 hours"},
+			func(v *view) float64 { return v.lastDay(windowOpens) }},
+		{Figure{"messages_1h", "connections", "its connections in the last hour that proved themselves by a message"},
+			func(v *view) float64 { return v.lastHour(windowMessages) }},
+		{Figure{"messages_24h", "connections", "the same in the last 24 hours"},
+			func(v *view) float64 { return v.lastDay(windowMessages) }},
+		{Figure{"logins_failed_1h", "logins", "its failed logins in the last hour"},
+			func(v *view) float64 { return v.lastHour(windowLoginsFailed) }},
+		{Figure{"logins_failed_24h", "logins", "its failed logins in the last 24 hours"},
+			func(v *view) float64 { return v.lastDay(windowLoginsFailed) }},
 
 		{Figure{"unproven.open", "connections", "threads it holds now with unproven connections"},
 			func(v *view) float64 { return float64(v.unproven()) }},

@@ -182,8 +182,8 @@ func (d *Detector) named(c *conn, e *connlog.Event) {
 
 // runTo runs the figures of a source and its pool up to now.
 func (d *Detector) runTo(s *source, p *pool) {
-	s.advance(d.now)
 	p.advance(d.now)
+	s.advance(d.now, p)
 }
 
 // carry puts in what a connection has held before we learned of it. When it
@@ -204,7 +204,7 @@ func (d *Detector) carry(c *conn, p *pool, held time.Duration) {
 func (d *Detector) take(c *conn, p *pool) {
 	d.open[c.id] = c
 	if c.source.hold == nil {
-		d.table.hold(c.source)
+		d.table.hold(c.source, p)
 		p.sources++
 	}
 	c.source.hold.insert(c)

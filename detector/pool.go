@@ -19,6 +19,9 @@ type pool struct {
 	at       int64
 	load     load
 	refused  float64 // busy refusals per minute
+	refusals float64 // busy refusals in all
+	unblamed float64 // of these, the part of threads whose holders are not known
+	toll     toll
 }
 
 func (p *pool) advance(now int64) {
@@ -28,6 +31,7 @@ func (p *pool) advance(now int64) {
 	d := decayOver(now - p.at)
 	p.load.run(p.open, d)
 	p.refused *= 1 - d.m1
+	p.toll.m1 *= 1 - d.m1
 	p.at = now
 }
 
@@ -161,5 +165,10 @@ type PoolState struct {
 	Load5    float64
 	Load15   float64
 	Refused  float64 // busy refusals per minute
+	Refusals float64 // busy refusals in all
+	// Unblamed is the part of the refusals that the threads had whose opening
+	// the log does not tell. The blame of the sources makes up the rest, but for
+	// what forgotten sources had.
+	Unblamed float64
 	At       time.Time
 }

@@ -20,6 +20,8 @@ type Rank struct {
 	Refused       float64       // per minute
 	Fails         float64       // per minute
 	ThreadSeconds float64
+	Blame         float64 // busy refusals it caused
+	Blame1        float64 // the same, per minute
 }
 
 // standing is a source as it stands at the time of a ranking.
@@ -137,9 +139,8 @@ func (d *Detector) rank(st standing) Rank {
 		if s == nil {
 			continue
 		}
-		c := *s
-		c.advance(now)
-		v := view{now: now, s: &c, p: p}
+		c := s.copyAt(now, p)
+		v := view{now: now, s: &c, p: p, windows: &d.table.windows}
 		r.Conns += v.open()
 		r.Unproven += v.unproven()
 		r.Load1 += c.all.m1
@@ -151,8 +152,23 @@ func (d *Detector) rank(st standing) Rank {
 		r.Refused += float64(c.rates.refused)
 		r.Fails += float64(c.rates.fails)
 		r.ThreadSeconds += c.all.seconds
+		r.Blame += c.blame
+		r.Blame1 += float64(c.blame1)
 	}
 	return r
+}
+
+// copyAt is the source as it will be at now if nothing happens. Neither it nor
+// its pool is changed.
+func (s *source) copyAt(now int64, p *pool) source {
+	c, pc := *s, *p
+	if s.hold != nil {
+		h := *s.hold
+		c.hold = &h
+	}
+	pc.advance(now)
+	c.advance(now, &pc)
+	return c
 }
 
 // Pools returns what is known of each pool, in the order the log named them.
@@ -166,7 +182,7 @@ func (d *Detector) Pools() []PoolState {
 			Name: c.name, Threads: c.threads, Busy: c.busy(),
 			Unproven: c.unproven, Sources: c.sources,
 			Load1: c.load.m1, Load5: c.load.m5, Load15: c.load.m15,
-			Refused: c.refused, At: d.logTime(now),
+			Refused: c.refused, Refusals: c.refusals, Unblamed: c.unblamed, At: d.logTime(now),
 		})
 	}
 	return out

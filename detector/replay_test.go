@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,9 +17,7 @@ import (
 // it, and the decisions that were made live.
 func eventful(t *testing.T, seed uint64) ([]connlog.Event, []Decision) {
 	t.Helper()
-	policies := DefaultPolicies()
-	policies[3].Action = Suggest
-	w := newWorld(t, 40, policies, seed)
+	w := newWorld(t, 40, eventfulOptions().Policies, seed)
 	w.forget = false
 	w.client(ip(1), 100*time.Millisecond, new(tally))
 	w.client(ip(2), 100*time.Millisecond, new(tally))
@@ -36,6 +35,9 @@ func eventful(t *testing.T, seed uint64) ([]connlog.Event, []Decision) {
 	w.run(25 * time.Second)
 	if len(w.decided) < 5 {
 		t.Fatalf("seed %d: only %d decisions", seed, len(w.decided))
+	}
+	if !slices.ContainsFunc(w.decided, func(dec Decision) bool { return dec.Policy == "counted" }) {
+		t.Fatalf("seed %d: no decision by long counts and blame", seed)
 	}
 	return w.events, w.decided
 }
@@ -66,6 +68,9 @@ func text(t *testing.T, decs []Decision) string {
 func eventfulOptions() Options {
 	policies := DefaultPolicies()
 	policies[3].Action = Suggest
+	// First, because who is banned already is not suggested any more.
+	policies = slices.Insert(policies, 0, Policy{Name: "counted", Action: Suggest, Duration: time.Second,
+		When: "opens_1h >= 2 && opens_24h >= 2 && blame >= 0.2 && blame1 >= 0.1"})
 	return Options{Policies: policies}
 }
 

@@ -15,6 +15,7 @@ type resting struct {
 	size, recentSize int
 	recent, frequent *simplelru.LRU[key, *source]
 	dropped          *simplelru.LRU[key, struct{}]
+	most             int // sources that recent had since it was made
 }
 
 // A quarter of the room is for sources seen once, and half as many names of
@@ -58,7 +59,27 @@ func (q *resting) get(k key) *source {
 	q.recent.Remove(k)
 	q.frequent.Add(k, s)
 	s.queue = queueFrequent
+	q.shrink()
 	return s
+}
+
+// shrink gives back the room of recent once it has less than half of what it
+// had: before anybody has come again all sources are in it, and a map keeps
+// the size it once had. It costs as much as half of the moves that led to it.
+func (q *resting) shrink() {
+	if q.most < 1024 || q.recent.Len() > q.most/2 {
+		return
+	}
+	smaller, err := simplelru.NewLRU[key, *source](q.size, nil)
+	if err != nil {
+		return // The old one goes on.
+	}
+	for _, k := range q.recent.Keys() { // the oldest first
+		if s, ok := q.recent.Peek(k); ok {
+			smaller.Add(k, s)
+		}
+	}
+	q.recent, q.most = smaller, smaller.Len()
 }
 
 // peek returns a source without seeing it, or nil.
@@ -80,6 +101,7 @@ func (q *resting) add(s *source) (dropped *source) {
 		s.queue = queueFrequent
 	} else {
 		q.recent.Add(s.key, s)
+		q.most = max(q.most, q.recent.Len())
 		s.queue = queueRecent
 	}
 	return dropped

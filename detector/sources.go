@@ -22,13 +22,18 @@ type source struct {
 	all      load
 	unproven load // of unproven connections
 	rates    rates
+	blame    float64 // busy refusals it caused
+	blame1   float32 // the same, per minute
+	windows  uint32  // its first in table.windows; 0: none, few counts
+	few      few
 	hold     *holding // nil: it holds no thread
 	watch    *watch   // nil: no condition holds for it
 }
 
-// advance runs the figures up to now.
-func (s *source) advance(now int64) {
+// advance runs the figures up to now, which the source's pool has reached.
+func (s *source) advance(now int64, p *pool) {
 	if now == s.at {
+		s.charge(p, 1)
 		return
 	}
 	d := decayOver(now - s.at)
@@ -39,6 +44,7 @@ func (s *source) advance(now int64) {
 	s.all.run(open, d)
 	s.unproven.run(unproven, d)
 	s.rates.fade(d)
+	s.charge(p, 1-d.m1)
 	s.at = now
 }
 
@@ -57,6 +63,7 @@ type table struct {
 	pinned  map[key]*source // holders that the cache dropped
 	holders []*source       // all holders, in an order that depends on the log only
 	spare   []*holding      // to be used again
+	windows windows
 }
 
 func newTable(size int) (*table, error) {
@@ -67,14 +74,16 @@ func newTable(size int) (*table, error) {
 	return &table{resting: resting, pinned: make(map[key]*source)}, nil
 }
 
-// visit returns the source, run up to now: a new one if it is not known.
-func (t *table) visit(k key, now int64) *source {
+// visit returns the source of that address in a pool, run up to now as the
+// pool is: a new one if it is not known.
+func (t *table) visit(addr [16]byte, p *pool, now int64) *source {
+	k := key{addr: addr, pool: p.id}
 	s := t.resting.get(k)
 	if s == nil {
 		s = t.pinned[k]
 	}
 	if s != nil {
-		s.advance(now)
+		s.advance(now, p)
 		return s
 	}
 	s = &source{key: k, at: now, first: unixSeconds(now)}
@@ -92,19 +101,23 @@ func (t *table) peek(k key) *source {
 
 // rest puts a source into the cache, and pins what it drops if need be.
 func (t *table) rest(s *source) {
-	if dropped := t.resting.add(s); dropped != nil && dropped.hold != nil {
+	switch dropped := t.resting.add(s); {
+	case dropped == nil:
+	case dropped.hold != nil:
 		t.pinned[dropped.key] = dropped
+	default:
+		t.windows.release(dropped)
 	}
 }
 
-// hold makes s a holder.
-func (t *table) hold(s *source) {
+// hold makes s a holder, to whom its pool charges from now on.
+func (t *table) hold(s *source, p *pool) {
 	if n := len(t.spare); n > 0 {
 		s.hold, t.spare = t.spare[n-1], t.spare[:n-1]
 	} else {
 		s.hold = new(holding)
 	}
-	s.hold.place = len(t.holders)
+	s.hold.place, s.hold.paid = len(t.holders), p.toll
 	t.holders = append(t.holders, s)
 }
 

@@ -138,6 +138,33 @@ func TestRestingAgreesWithItself(t *testing.T) {
 	}
 }
 
+// TestRestingShrinks has nearly all sources come again: the room they had as
+// newcomers is given back, and the others keep their order.
+func TestRestingShrinks(t *testing.T) {
+	const size = 8192
+	q, err := newResting(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range size {
+		q.add(&source{key: key{pool: uint16(i)}})
+	}
+	before := q.recent
+	for i := range size {
+		if i%8 > 0 {
+			q.get(key{pool: uint16(i)})
+		}
+	}
+	if q.recent == before || q.most > size/4 || q.len() != size {
+		t.Errorf("room for %d newcomers, and %d are in of %d", q.most, q.recent.Len(), q.len())
+	}
+	for i, k := range q.recent.Keys() {
+		if k.pool != uint16(8*i) || q.peek(k).queue != queueRecent {
+			t.Fatalf("newcomer %d is %d", i, k.pool)
+		}
+	}
+}
+
 func TestRanking(t *testing.T) {
 	d := mustNew(t, Options{})
 	l := newLogger(1000)

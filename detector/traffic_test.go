@@ -3,6 +3,8 @@ package detector
 import (
 	"fmt"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -104,10 +106,12 @@ func (l *logger) refuse(ip netip.Addr, why connlog.Reason) {
 		Busy: l.busy[l.service], Threads: l.threads})
 }
 
-func (l *logger) prove(id uint64) {
+func (l *logger) prove(id uint64) { l.proveBy(id, connlog.ByRequest) }
+
+func (l *logger) proveBy(id uint64, by connlog.By) {
 	o := l.open[id]
 	o.proven = true
-	l.write(connlog.Event{Kind: connlog.Proven, Service: o.service, Conn: id, ClientIP: o.ip, By: connlog.ByRequest})
+	l.write(connlog.Event{Kind: connlog.Proven, Service: o.service, Conn: id, ClientIP: o.ip, By: by})
 }
 
 func (l *logger) fail(id uint64, what connlog.What) {
@@ -145,4 +149,57 @@ func ip(n int) netip.Addr {
 	default: // a /64 of its own
 		return netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", n>>16, n&0xffff))
 	}
+}
+
+// randomLog is traffic without sense: everything happens to everybody.
+func randomLog(r *rand.Rand, lines int) []connlog.Event {
+	l := newLogger(25)
+	for len(l.events) < lines {
+		// Pauses from a microsecond to an hour.
+		l.wait(time.Duration(math.Exp(r.Float64()*r.Float64()*22)) * time.Microsecond)
+		l.service = []string{"www", "smtp"}[r.IntN(2)]
+		who := ip(r.IntN(40) * 50) // both families
+		ids := slices.Sorted(maps.Keys(l.open))
+		var id uint64
+		if len(ids) > 0 {
+			id = ids[r.IntN(len(ids))]
+		}
+		switch n := r.IntN(200); {
+		case n < 80 || id == 0:
+			l.connect(who)
+		case n < 110:
+			l.proveBy(id, []connlog.By{connlog.ByRequest, connlog.ByMessage}[r.IntN(2)])
+		case n < 120:
+			l.fail(id, connlog.FailLogin)
+		case n < 125:
+			l.fail(id, connlog.FailCommand)
+		case n < 180:
+			l.close(id, connlog.EndClient)
+		case n < 185:
+			e := connlog.Event{Kind: connlog.Refuse, Service: l.service, ClientIP: who,
+				Reason: connlog.RefuseBusy, Count: r.Uint64N(50)}
+			if r.IntN(2) == 0 { // as a log does that lacks some lines
+				e.Busy, e.Threads = l.busy[l.service]+r.IntN(6), l.threads
+			}
+			l.write(e)
+		case n < 187:
+			l.refuse(who, connlog.RefuseBanned)
+		case n < 194:
+			l.beat()
+		case n < 197:
+			l.head()
+		case n < 198:
+			// A loss: some closes are missing, and the next head tells.
+			for _, gone := range ids[:len(ids)/2] {
+				l.drop(gone)
+			}
+			l.seq += uint64(len(ids)/2 + 1)
+			l.head()
+		default:
+			if r.IntN(10) == 0 {
+				l.restart("boot" + l.boot)
+			}
+		}
+	}
+	return l.events
 }

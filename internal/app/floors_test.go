@@ -53,13 +53,14 @@ var mayImport = map[string][]string{
 	"connlog":          {},
 	"banlist":          {},
 	"server":           {"connlog"},
-	"detector":         {"connlog"},
+	"detector":         {"connlog", "detector/loss"},
+	"detector/loss":    {},
 	"internal/traffic": {"connlog"},
-	"internal/app":     {"connlog", "banlist", "server", "detector"},
+	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss"},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
 	"internal/soak":    {"server", "internal/app"},
-	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "internal/traffic", "internal/app"},
+	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "internal/traffic", "internal/app"},
 }
 
 // part returns the part of the tree that the package at an import path is in.

@@ -32,10 +32,33 @@
 //	}
 //	events, err := sim.Events()
 //
+// # Scenarios
+//
+// Scenarios are whole stories with their Truth: who attacks, who is innocent,
+// who shares an address with an attacker, and what the verdict on the server
+// should be. For them the simulated server can do more than serve:
+// a Scanner makes messages wait for each other, a Restart begins a new boot
+// with or without having ended the one before, a ClockStep makes the log's
+// times leap. And clients can do more than the live ones: hop through a net
+// (Group.Hop), come a number of times only (Visits), come back after a refusal
+// by a rule (Retries), and prove themselves before they sit (Idling).
+//
+//	for _, s := range traffic.Scenarios() {
+//		sim := s.Simulation(1)
+//		events, err := sim.Events()
+//		...
+//	}
+//
+// The labels are not opinions. A test takes the causes away one by one, the
+// attackers, the scanner, the want of threads, and looks what becomes of the
+// refusals; what averts half of them is the cause.
+//
+// # Comparing runs
+//
 // A client draws from a random stream of its own, and draws the same at each
-// attempt whatever comes of it. What one group meets therefore never changes
-// what another one asks for, and two runs that differ in one ban can be
-// compared.
+// attempt whatever comes of it; when it retries is derived, not drawn. What
+// one group meets therefore never changes what another one asks for, and two
+// runs that differ in one ban can be compared.
 //
 // Absent on purpose: targets that are not loopback, traffic without a bound in
 // clients, rate and time, and words for people (a Report is numbers; the

@@ -1,6 +1,10 @@
 package traffic
 
-import "overstay/connlog"
+import (
+	"net/netip"
+
+	"overstay/connlog"
+)
 
 // A flood of refusals is folded as the log's schema says: of one source and
 // reason at most maxRefuseLines lines within a second, the rest as one line
@@ -28,7 +32,9 @@ type folds struct {
 }
 
 type owed struct {
-	client *client
+	pool   int32
+	origin int32
+	addr   netip.Addr // the first of the folded, if they are several
 	reason int
 }
 
@@ -45,7 +51,7 @@ func (s *simulator) refuse(c *client, why connlog.Reason) {
 	}
 	if f.lines < maxRefuseLines {
 		f.lines++
-		s.emitRefuse(c, why, 0)
+		s.emitRefuse(c.pool, c.addr, why, 0)
 		return
 	}
 	f.count++
@@ -55,24 +61,26 @@ func (s *simulator) refuse(c *client, why connlog.Reason) {
 	if len(s.folds.owed) == 0 {
 		s.queue.put(task{at: (f.second+1)*secondMicros - 1, what: doFold})
 	}
-	s.folds.owed = append(s.folds.owed, owed{client: c, reason: reason})
+	s.folds.owed = append(s.folds.owed, owed{
+		pool: c.pool, origin: c.origin, addr: c.addr, reason: reason,
+	})
 }
 
 // unfold writes the lines that are owed, in the last microsecond of their
 // second.
 func (s *simulator) unfold() {
 	for _, o := range s.folds.owed {
-		f := &s.sources[o.client.origin].fold[o.reason]
-		s.emitRefuse(o.client, foldReasons[o.reason], f.count)
+		f := &s.sources[o.origin].fold[o.reason]
+		s.emitRefuse(o.pool, o.addr, foldReasons[o.reason], f.count)
 		f.count = 0
 	}
 	s.folds.owed = s.folds.owed[:0]
 }
 
-func (s *simulator) emitRefuse(c *client, why connlog.Reason, count uint64) {
-	p := &s.pools[c.pool]
+func (s *simulator) emitRefuse(pool int32, addr netip.Addr, why connlog.Reason, count uint64) {
+	p := &s.pools[pool]
 	s.event = connlog.Event{
-		Kind: connlog.Refuse, Service: p.Name, ClientIP: c.addr, Reason: why,
+		Kind: connlog.Refuse, Service: p.Name, ClientIP: addr, Reason: why,
 		Busy: p.busy, Threads: p.Threads, Count: count,
 	}
 	s.emit()

@@ -12,6 +12,7 @@ import (
 const (
 	SMTP = "smtp"
 	WWW  = "www"
+	IMAP = "imap" // simulation only
 )
 
 // Kind is what the clients of a group do.
@@ -25,6 +26,7 @@ const (
 	Guessing             // logs in with wrong passwords
 	Checking             // looks whether the service is there: no work, no login
 	Sending              // many messages over one connection (smtp)
+	Idling               // proves itself at once, then keeps its thread (simulation only)
 	numKinds
 )
 
@@ -59,9 +61,25 @@ type Group struct {
 	Users []string // Guessing: names that are tried in turn, none means "admin"
 
 	// From and Until bound the part of the run in which the group makes
-	// attempts. Until 0 means to the end. What a Holding group has is let go
-	// at Until.
+	// attempts. Until 0 means to the end. What a Holding or Idling group has
+	// is let go at Until.
 	From, Until time.Duration
+
+	// Visits is the number of attempts that each client makes, 0 for no end to
+	// them. Simulation only.
+	Visits int
+
+	// Retries is how often an attempt is made again that was refused as busy,
+	// for too many sessions, or because the server was down: about Retry
+	// after the refusal, and each further time after twice as long. An attempt
+	// that is refused as banned is not made again. Simulation only.
+	Retries int
+	Retry   time.Duration
+
+	// Hop makes a client come from another address at each attempt: a random
+	// one that shares so many leading bits with its source. 0 for no hopping,
+	// else at least 16 for IPv4 and 48 for IPv6. Simulation only.
+	Hop int
 }
 
 // ErrGroup is wrapped by all errors about a group that cannot be played.
@@ -83,12 +101,18 @@ func (g *Group) check() error {
 		problem = "negative duration"
 	case g.Until != 0 && g.Until <= g.From:
 		problem = "until is not after from"
+	case g.Visits < 0 || g.Retries < 0 || g.Retries > maxRetries:
+		problem = "unusable number of visits or retries"
+	case g.Retries > 0 && g.Retry < time.Millisecond:
+		problem = "retry is under a millisecond"
 	case g.Service == WWW && (g.Kind == Guessing || g.Kind == Sending):
 		problem = "www has neither logins nor messages"
 	}
 	for _, a := range g.Sources {
 		if !a.IsValid() {
 			problem = "invalid source address"
+		} else if g.Hop != 0 && (g.Hop < hopBits(a) || g.Hop > a.Unmap().BitLen()) {
+			problem = "unusable hop"
 		}
 	}
 	if problem != "" {
@@ -96,6 +120,21 @@ func (g *Group) check() error {
 	}
 	return nil
 }
+
+// maxRetries bounds how often a wait can double.
+const maxRetries = 20
+
+// hopBits is the least number of leading bits that a hopping client keeps, so
+// that a simulation has no end of sources to remember.
+func hopBits(a netip.Addr) int {
+	if a.Unmap().Is4() {
+		return 16
+	}
+	return 48
+}
+
+// holds says whether the clients want a thread for its own sake.
+func (g *Group) holds() bool { return g.Kind == Holding || g.Kind == Idling }
 
 // clients is the number of clients at each source.
 func (g *Group) clients() int { return max(g.Clients, 1) }

@@ -164,6 +164,9 @@ func (l *Live) checkGroup(g *Group) error {
 	if g.Service != SMTP && g.Service != WWW {
 		return fmt.Errorf("%w: %s: no live clients for service %q", ErrGroup, g.Name, g.Service)
 	}
+	if g.Kind == Idling || g.Visits > 0 || g.Retries > 0 || g.Hop > 0 {
+		return fmt.Errorf("%w: %s: for the simulation only", ErrGroup, g.Name)
+	}
 	for _, a := range g.Sources {
 		if !a.Unmap().IsLoopback() {
 			return fmt.Errorf("%w: %s: %w: source %v", ErrGroup, g.Name, ErrNotLoopback, a)

@@ -290,6 +290,7 @@ func TestRunsThatAreRefused(t *testing.T) {
 		"other family":     {Live{Groups: []Group{Customers(WWW, []netip.Addr{addr("::1")})}}, ErrGroup},
 		"no such target":   {Live{Groups: []Group{Customers(SMTP, local)}}, ErrGroup},
 		"no such service":  {Live{Groups: []Group{Customers("pop3", local)}}, ErrGroup},
+		"only simulated":   {Live{Groups: []Group{{Kind: Idling, Service: WWW, Sources: local, Every: time.Second}}}, ErrGroup},
 		"bad group":        {Live{Groups: []Group{{Service: WWW, Sources: local}}}, ErrGroup},
 		"too long":         {Live{Length: maxLength + 1}, ErrBounds},
 		"negative":         {Live{Length: -1}, ErrBounds},

@@ -7,19 +7,25 @@ type task struct {
 	what  action
 	ref   int32  // client or slot
 	conn  uint64 // the connection that the slot must still hold
+	pool  int32  // doScanned
 }
 
 type action uint8
 
 const (
-	doAttempt action = iota // ref is a client
-	doStep                  // ref is a slot: the connection's next step
-	doTimeout               // ref is a slot: the server's patience ends
-	doLetGo                 // ref is a slot: the group's time is over
-	doFold                  // a second of folded refusals is over
-	doBeat                  // say that time goes on
-	doPatrol                // cut what is blocked by now
-	doEnd                   // the simulation is over
+	doAttempt   action = iota // ref is a client
+	doStep                    // ref is a slot: the connection's next step
+	doTimeout                 // ref is a slot: the server's patience ends
+	doLetGo                   // ref is a slot: the group's time is over
+	doFold                    // a second of folded refusals is over
+	doBeat                    // say that time goes on
+	doPatrol                  // cut what is blocked by now
+	doRetry                   // ref is a client: again, after a refusal
+	doScanned                 // ref is a slot of pool: its message has been scanned
+	doStop                    // ref is a restart: the server goes down
+	doStart                   // the server is back
+	doStepClock               // ref is a step of the clock
+	doEnd                     // the simulation is over
 )
 
 func (t *task) before(u *task) bool {

@@ -22,6 +22,10 @@ type Service struct {
 	// Patience is how long a connection may stay unproven before the server
 	// ends it, 0 for ever.
 	Patience time.Duration
+
+	// Scanner makes Ordinary and Sending clients wait until each of their
+	// messages has been scanned. The zero value scans nothing.
+	Scanner Scanner
 }
 
 // Simulation is a bounded server and the groups that use it, in virtual time.
@@ -38,15 +42,34 @@ type Simulation struct {
 	// open and without a stop line, as a killed server leaves it.
 	Crash bool
 
+	// Restarts of the server, in the order of time, none before the one before
+	// is over.
+	Restarts []Restart
+
+	// Steps of the server's clock, in the order of time.
+	Steps []ClockStep
+
 	// Blocked closes the loop: the server refuses what is blocked, and cuts
-	// what was open within blockedEvery. It is called between two events.
+	// what was open within Notice. It is called between two events.
 	Blocked func(addr netip.Addr, service string) bool
+
+	// Notice is how often the server looks whether what is open is blocked, 0
+	// for each 10 ms.
+	Notice time.Duration
 }
 
 const (
 	beatEvery    = 5 * time.Second
-	blockedEvery = 10 * time.Millisecond
+	blockedEvery = 10 * time.Millisecond // where Notice says nothing
 )
+
+// notice is how often open connections are looked at, in µs.
+func (s *Simulation) notice() int64 {
+	if s.Notice == 0 {
+		return blockedEvery.Microseconds()
+	}
+	return max(s.Notice.Microseconds(), 1)
+}
 
 // ErrEndless is returned for a log that would never end.
 var ErrEndless = errors.New("traffic: neither length nor limit is set")
@@ -95,15 +118,21 @@ func (s *Simulation) WriteLog(w io.Writer, limit int64) (int64, error) {
 
 // check returns what is wrong with the simulation.
 func (s *Simulation) check() error {
-	if s.Length < 0 {
-		return errors.New("traffic: negative length")
+	if s.Length < 0 || s.Notice < 0 {
+		return errors.New("traffic: negative length or notice")
 	}
 	known := map[string]bool{}
 	for _, v := range s.Services {
 		if v.Threads < 1 || v.UnprovenPerSource < 0 || v.Patience < 0 || known[v.Name] {
 			return fmt.Errorf("traffic: unusable service %q", v.Name)
 		}
+		if err := v.Scanner.check(); err != nil {
+			return fmt.Errorf("traffic: service %q: %w", v.Name, err)
+		}
 		known[v.Name] = true
+	}
+	if err := s.checkCourse(); err != nil {
+		return err
 	}
 	for i := range s.Groups {
 		if err := s.Groups[i].check(); err != nil {

@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -29,7 +28,19 @@ type simulator struct {
 	slots   []conn
 	free    []int32 // slots
 	lastID  uint64
+	baseID  uint64 // of the present boot: the log counts connections from it
 	folds   folds
+	known   map[place]int32 // in sources
+
+	boots  uint64
+	down   bool
+	offset int64 // µs that the clock has been set forward
+}
+
+// place is where a source is known.
+type place struct {
+	pool   int32
+	source netip.Prefix
 }
 
 // pool is a service's threads.
@@ -37,6 +48,7 @@ type pool struct {
 	*Service
 	busy    int
 	refused uint64
+	scans   scans
 }
 
 // origin is what the server knows about a source at one service.
@@ -55,6 +67,9 @@ type client struct {
 	wanted int64 // µs: when the next attempt should begin
 	pause  int64 // µs: what was drawn with the present attempt
 	hold   int64 // µs: likewise
+	scan   int64 // µs: likewise, for one message
+	visits int32 // attempts so far
+	again  int32 // retries of the present attempt
 }
 
 // uniform draws from [0, 1).
@@ -73,13 +88,26 @@ func (c *client) draw() {
 	}
 }
 
+// drawMore draws what only some groups and services need.
+func (s *simulator) drawMore(c *client) {
+	if mean := s.pools[c.pool].Scanner.Time; mean > 0 {
+		luck := -math.Log(1 - c.uniform())
+		c.scan = int64(float64(mean.Microseconds()) * (0.5 + 0.5*luck))
+	}
+	if c.group.Hop > 0 {
+		c.addr = hopped(c.addr, c.group.Hop, c.random.Uint64(), c.random.Uint64())
+		c.origin = s.originOf(c.pool, c.addr)
+	}
+}
+
 func newSimulator(conf *Simulation, yield func(*connlog.Event) bool) *simulator {
 	s := &simulator{conf: conf, yield: yield, begin: conf.Begin}
 	if s.begin.IsZero() {
 		s.begin = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 	}
 	s.begin = s.begin.UTC().Truncate(time.Microsecond)
-	s.boot = fmt.Sprintf("%016x", rand.NewPCG(conf.Seed, math.MaxUint64).Uint64())
+	s.known = map[place]int32{}
+	s.newBoot()
 	for i := range conf.Services {
 		s.pools = append(s.pools, pool{Service: &conf.Services[i]})
 	}
@@ -89,35 +117,36 @@ func newSimulator(conf *Simulation, yield func(*connlog.Event) bool) *simulator 
 
 // addClients makes the clients of all groups and plans their first attempts.
 func (s *simulator) addClients() {
-	type key struct {
-		pool   int32
-		source netip.Prefix
-	}
-	known := map[key]int32{}
 	for i := range s.conf.Groups {
 		g := &s.conf.Groups[i]
-		k := key{pool: s.poolOf(g.Service)}
+		pool := s.poolOf(g.Service)
 		for _, addr := range g.Sources {
 			addr = addr.Unmap().WithZone("")
-			k.source = connlog.AddressLevel.Source(addr)
-			origin, ok := known[k]
-			if !ok {
-				origin = int32(len(known))
-				known[k] = origin
-			}
+			origin := s.originOf(pool, addr)
 			for range g.clients() {
-				c := client{group: g, addr: addr, pool: k.pool, origin: origin}
+				c := client{group: g, addr: addr, pool: pool, origin: origin}
 				c.random.Seed(s.conf.Seed, uint64(len(s.clients)))
 				s.clients = append(s.clients, c)
 			}
 		}
 	}
-	s.sources = make([]origin, len(known))
 	for i := range s.clients {
 		c := &s.clients[i]
 		first := time.Duration(float64(c.group.Every) * c.uniform())
 		s.planAttempt(int32(i), (c.group.From + first).Microseconds())
 	}
+}
+
+// originOf returns what is known of an address at a pool.
+func (s *simulator) originOf(pool int32, addr netip.Addr) int32 {
+	k := place{pool: pool, source: connlog.AddressLevel.Source(addr)}
+	i, ok := s.known[k]
+	if !ok {
+		i = int32(len(s.sources))
+		s.known[k] = i
+		s.sources = append(s.sources, origin{})
+	}
+	return i
 }
 
 func (s *simulator) poolOf(service string) int32 {
@@ -131,7 +160,11 @@ func (s *simulator) poolOf(service string) int32 {
 
 // planAttempt lets a client try at a time, unless its group is done by then.
 func (s *simulator) planAttempt(who int32, at int64) {
-	g := s.clients[who].group
+	c := &s.clients[who]
+	g := c.group
+	if g.Visits != 0 && int(c.visits) >= g.Visits {
+		return
+	}
 	if g.Until != 0 && at >= g.Until.Microseconds() {
 		return
 	}
@@ -146,8 +179,9 @@ func (s *simulator) run() {
 		s.queue.put(task{at: s.conf.Length.Microseconds(), what: doEnd})
 	}
 	if s.conf.Blocked != nil {
-		s.queue.put(task{at: blockedEvery.Microseconds(), what: doPatrol})
+		s.queue.put(task{at: s.conf.notice(), what: doPatrol})
 	}
+	s.planCourse()
 	for !s.ended {
 		t := s.queue.take()
 		s.now = t.at
@@ -166,9 +200,19 @@ func (s *simulator) do(t *task) {
 		s.queue.put(task{at: s.now + beatEvery.Microseconds(), what: doBeat})
 	case doPatrol:
 		s.patrol()
-		s.queue.put(task{at: s.now + blockedEvery.Microseconds(), what: doPatrol})
+		s.queue.put(task{at: s.now + s.conf.notice(), what: doPatrol})
 	case doEnd:
 		s.end()
+	case doRetry:
+		s.admit(t.ref)
+	case doScanned:
+		s.scanned(t)
+	case doStop:
+		s.goDown(&s.conf.Restarts[t.ref])
+	case doStart:
+		s.comeUp()
+	case doStepClock:
+		s.offset += s.conf.Steps[t.ref].By.Microseconds()
 	case doStep, doTimeout, doLetGo:
 		if s.slots[t.ref].id != t.conn {
 			return // it was cut in the meantime
@@ -186,13 +230,13 @@ func (s *simulator) do(t *task) {
 
 // emit stamps the event and hands it to the reader.
 func (s *simulator) emit() {
-	if s.ended {
+	if s.ended || s.down {
 		return
 	}
 	s.seq++
 	s.event.Seq = s.seq
 	s.event.Boot = s.boot
-	s.event.Time = s.begin.Add(time.Duration(s.now) * time.Microsecond)
+	s.event.Time = s.begin.Add(time.Duration(s.now+s.offset) * time.Microsecond)
 	if !s.yield(&s.event) {
 		s.ended = true
 	}
@@ -226,12 +270,17 @@ func (s *simulator) beat() {
 // end writes what a server writes that stops in order, unless it crashes.
 func (s *simulator) end() {
 	if !s.conf.Crash {
-		s.unfold()
-		s.closeAll(connlog.EndShutdown, func(*client) bool { return true })
-		s.event = connlog.Event{Kind: connlog.Stop, Reason: "shutdown"}
-		s.emit()
+		s.stop()
 	}
 	s.ended = true
+}
+
+// stop writes the last lines of a server that stops in order.
+func (s *simulator) stop() {
+	s.unfold()
+	s.closeAll(connlog.EndShutdown, func(*client) bool { return true })
+	s.event = connlog.Event{Kind: connlog.Stop, Reason: "shutdown"}
+	s.emit()
 }
 
 // patrol cuts the connections of sources that are blocked by now.

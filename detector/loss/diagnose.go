@@ -1,0 +1,186 @@
+package loss
+
+import (
+	"math"
+	"time"
+)
+
+// Question is what a diagnosis is to find out. The zero value asks with the
+// defaults.
+type Question struct {
+	Seed  uint64
+	Seeds int // replays of each change; 5 if zero, at most 1000
+	// Target is the part of the arrivals that may be refused; one in a
+	// thousand if zero.
+	Target float64
+	// Singles is how many suspects, the first of them, are also banned one by
+	// one; 10 if zero, none if negative.
+	Singles int
+	// MaxWait is what a message may wait for a scanner, one second if zero,
+	// and Late the part of them that may wait longer, one in a hundred if zero.
+	MaxWait time.Duration
+	Late    float64
+}
+
+const (
+	unbounded      = math.MaxUint64
+	defaultSeeds   = 5
+	maxSeeds       = 1000
+	defaultTarget  = 1e-3
+	defaultSingles = 10
+	defaultMaxWait = time.Second
+	defaultLate    = 1e-2
+)
+
+func (q Question) filled() Question {
+	if q.Seeds <= 0 {
+		q.Seeds = defaultSeeds
+	}
+	q.Seeds = min(q.Seeds, maxSeeds)
+	if !(q.Target > 0) {
+		q.Target = defaultTarget
+	}
+	if q.Singles == 0 {
+		q.Singles = defaultSingles
+	}
+	if q.MaxWait <= 0 {
+		q.MaxWait = defaultMaxWait
+	}
+	if !(q.Late > 0) {
+		q.Late = defaultLate
+	}
+	return q
+}
+
+// Diagnosis is why a pool refused and what would help. Refusals are those of
+// sources that are not suspects, if nothing else is said.
+type Diagnosis struct {
+	Question Question // with the defaults filled in
+	Threads  int      // of the pool
+	// Recorded are all refusals in the record, of suspects too, and Others
+	// those of the rest. The replay with nothing changed has Refused: they are
+	// the same, if the record is true.
+	Recorded, Others uint64
+	Refused          Spread
+
+	Together Averted   // all suspects banned
+	Alone    []Averted // the first of them, each alone
+	NoWait   Averted   // nobody waits for a scanner
+	Both     Averted   // all suspects banned, and nobody waits
+
+	Needed   Need  // threads, without the suspects
+	Waited   Waits // for scanners, as recorded; Scanners is 0
+	Scanners Waits // with as many as are needed, without the suspects
+	Finding  Finding
+}
+
+// Diagnose replays the recording under each change and judges. The same
+// question gives the same answer, on any number of processors.
+func (s *System) Diagnose(q Question) Diagnosis {
+	q = q.filled()
+	d := Diagnosis{Question: q, Threads: s.threads, Waited: s.waited(q.MaxWait)}
+	d.Recorded, d.Others = s.refusals()
+	ban := Change{Without: s.suspects}
+	changes := []Change{{}, ban, {Waiting: NoWait}, {Without: s.suspects, Waiting: NoWait}}
+	for i := range min(max(q.Singles, 0), len(s.suspects)) {
+		changes = append(changes, Change{Without: s.suspects[i : i+1 : i+1]})
+	}
+	// One search for threads first: the others are quicker from near its end.
+	s.each([]func(*player){
+		func(p *player) { d.Needed = p.need(ban, q.Target, q.Seed) },
+		func(p *player) { d.Scanners = p.scannersFor(ban, q) },
+	})
+	near := int(d.Needed.Threads.Median)
+	outs := make([][]Outcome, len(changes))
+	for i := range outs {
+		outs[i] = make([]Outcome, s.chances(q.Seeds))
+	}
+	needed := make([]int64, s.chances(q.Seeds))
+	jobs := make([]func(*player), len(needed))
+	for k := range jobs {
+		seed := q.Seed + uint64(k)
+		jobs[k] = func(p *player) {
+			for i, c := range changes {
+				outs[i][k] = p.play(c, seed, unbounded)
+			}
+			needed[k] = int64(near)
+			if k > 0 {
+				needed[k] = int64(p.threadsFor(ban, q.Target, seed, near))
+			}
+		}
+	}
+	s.each(jobs)
+
+	d.Needed.Threads = spreadOf(needed)
+	d.Refused = spreadOf(others(outs[0]))
+	d.Together = averted(changes[1], outs[0], outs[1])
+	d.NoWait = averted(changes[2], outs[0], outs[2])
+	d.Both = averted(changes[3], outs[0], outs[3])
+	for i := 4; i < len(changes); i++ {
+		d.Alone = append(d.Alone, averted(changes[i], outs[0], outs[i]))
+	}
+	d.Finding = Judge(Grounds{
+		Tried: int64(outs[0][0].Tried), Refused: d.Refused, Target: q.Target,
+		Ban: d.Together.Averted, NoWait: d.NoWait.Averted, Threads: d.Both.Left,
+	})
+	return d
+}
+
+// chances is how many seeds can make a difference.
+func (s *System) chances(seeds int) int {
+	if all, _ := s.refusals(); all == 0 {
+		return 1
+	}
+	return seeds
+}
+
+// refusals in the record, of all and of those that are not suspects.
+func (s *System) refusals() (all, others uint64) {
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if !a.Refused {
+			continue
+		}
+		all += uint64(a.Count)
+		if !s.suspect[a.Source] {
+			others += uint64(a.Count)
+		}
+	}
+	return all, others
+}
+
+// waited is what connections waited for a scanner.
+func (s *System) waited(bound time.Duration) Waits {
+	var w Waits
+	var sum float64
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if a.Refused || a.Scan == 0 && a.Wait == 0 {
+			continue
+		}
+		w.Jobs++
+		sum += float64(a.Wait)
+		w.Max = max(w.Max, a.Wait)
+		if a.Wait > bound {
+			w.Over++
+		}
+	}
+	if w.Jobs > 0 {
+		w.Mean = time.Duration(sum / float64(w.Jobs))
+	}
+	return w
+}
+
+// scannersFor replays without waiting, and sends the messages of those that
+// are served through a queue.
+func (p *player) scannersFor(c Change, q Question) Waits {
+	jobs := []Job{}
+	p.scans = &jobs
+	c.Waiting = NoWait
+	p.play(c, q.Seed, unbounded)
+	p.scans = nil
+	if len(jobs) == 0 {
+		return Waits{}
+	}
+	return ScannersFor(jobs, q.MaxWait, q.Late)
+}

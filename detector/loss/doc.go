@@ -1,0 +1,51 @@
+// Package loss replays recorded arrivals through a pool of threads, and says
+// what would have been with other clients, another pool or no waiting for the
+// virus scanner.
+//
+//	s, err := loss.New(loss.Recording{Threads: 50, Sources: 3, Arrivals: arrivals},
+//		loss.Options{Suspects: []uint32{2}})
+//	d := s.Diagnose(loss.Question{})
+//	fmt.Println(d.Finding.Verdict, d.Together.Averted.Median, d.Needed.Threads.Median)
+//
+// # Model
+//
+// A pool of N threads is a loss system: who finds a thread free holds it for
+// its holding time, who finds none is refused and does not wait (Erlang,
+// "Solution of some Problems in the Theory of Probabilities of Significance in
+// Automatic Telephone Exchanges", 1917; in Kendall's notation G/G/N/N). A
+// [System] is one recording made ready to be played again under a [Change].
+// Arrivals come when they came. Those that were served hold their thread for
+// as long as they did. With nothing changed, the replay is the record.
+//
+// # Assumptions
+//
+// What was refused has no holding time. It gets that of a connection drawn
+// from those of its source, else from those of its service, else from all;
+// suspects and others draw apart, so that a stranger who was turned away does
+// not hold a thread for as long as the one who filled the pool. Where nobody
+// like it was served, it is [Options.Unknown], and Outcome.Guessed says how
+// often. The draw
+// depends on the seed and on the arrival alone: a client holds as long under
+// one change as under another, and differences between changes are those of
+// the changes. The spread over seeds is given with every number.
+//
+// A source that was never seen to ask for a thread while it held another is
+// one client, and when it comes within [Options.RetryWithin] of its last
+// refusal by the same service, with nothing in between, it is for the same
+// thing: once it is served, its further tries do not happen, and if the record
+// has it served in the end, it is that holding time it takes. Each refusal of another source is a client of
+// its own. Nobody tries more often than recorded: who was served in the record
+// and is refused in the replay does not come back.
+//
+// Connections that were cut off or still open at the end count as having held
+// for as long as they were seen to. A folded refusal is as many arrivals at
+// one time. When waiting for the scanner is taken out, the rest of a
+// connection takes as long as before. A ban takes nothing from the waits of
+// others, so it is credited with less than it does where the offender's own
+// messages filled the queue.
+//
+// # Absent on purpose
+//
+// Addresses, the log and sentences: sources and services are numbers here, and
+// the caller has their names. Who is a suspect is an input.
+package loss

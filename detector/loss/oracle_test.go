@@ -1,0 +1,142 @@
+package loss
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// slowly replays a change event by event, with a plain list of those that hold
+// a thread, and finds who is the same client by looking back each time. It
+// asks the system only whose times a client gets.
+func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint64) Outcome {
+	arrivals := slices.Clone(rec.Arrivals)
+	slices.SortStableFunc(arrivals, func(a, b Arrival) int { return int(a.At - b.At) })
+	threads := c.Threads
+	if threads == 0 {
+		threads = rec.Threads
+	}
+	out := Outcome{BySource: make([]uint64, rec.Sources)}
+	var holding []time.Duration
+	done := map[int]bool{} // by the first try
+	for j, a := range arrivals {
+		n := uint64(1)
+		if a.Refused {
+			n = uint64(max(a.Count, 1))
+		}
+		if slices.Contains(c.Without, a.Source) {
+			out.LeftOut += n
+			continue
+		}
+		first, chained := firstTry(arrivals, j, within)
+		if chained && done[first] {
+			out.Spared += n
+			continue
+		}
+		holding = slices.DeleteFunc(holding, func(end time.Duration) bool { return end <= a.At })
+		clients := n
+		if chained {
+			clients = 1
+		}
+		for k := range clients {
+			if len(holding) >= threads {
+				left := n - k
+				out.Refused += left
+				out.BySource[a.Source] += left
+				if !s.suspect[a.Source] {
+					out.Others += left
+				}
+				n = k
+				break
+			}
+			like := uint32(j)
+			if a.Refused {
+				like = s.pick(uint32(j), k, seed).like
+			}
+			hold := defaultUnknown
+			if like != nobody {
+				if hold = arrivals[like].Hold; c.Waiting == NoWait {
+					hold -= arrivals[like].Wait
+				}
+			}
+			if hold > 0 {
+				holding = append(holding, a.At+hold)
+			}
+			out.Served++
+			done[first] = true
+		}
+		if chained && n > 1 {
+			out.Spared += n - 1
+		}
+		out.Peak = max(out.Peak, len(holding))
+	}
+	return out
+}
+
+// firstTry looks back from arrival j to the first try of its client. It is
+// false for who is one of several clients of its source, and for who was
+// served at once.
+func firstTry(all []Arrival, j int, within time.Duration) (int, bool) {
+	if within < 0 || crowdedSlowly(all, all[j].Source) {
+		return j, false
+	}
+	first, at := j, j
+	for i := j - 1; i >= 0; i-- {
+		if all[i].Source != all[j].Source {
+			continue
+		}
+		if !all[i].Refused || all[i].Service != all[j].Service || all[at].At-all[i].At > within {
+			break
+		}
+		first, at = i, i
+	}
+	return first, first != j || all[j].Refused
+}
+
+func crowdedSlowly(all []Arrival, src uint32) bool {
+	for i, a := range all {
+		if a.Source != src || a.Refused {
+			continue
+		}
+		for _, b := range all[i+1:] {
+			if b.Source == src && b.At < a.At+a.Hold {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestReplayIsTheSlowOne(t *testing.T) {
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		rec := random(r, 1+r.IntN(80))
+		within := []time.Duration{-1, 0, 2 * time.Second}[r.IntN(3)]
+		var suspects []uint32
+		for range r.IntN(4) {
+			suspects = append(suspects, uint32(r.IntN(rec.Sources)))
+		}
+		s := mustNew(t, rec, Options{Suspects: suspects, RetryWithin: within})
+		if within == 0 {
+			within = defaultRetry
+		}
+		for _, c := range []Change{{}, {Without: suspects}, {Waiting: NoWait}, {Threads: 1}, {Threads: 1 + r.IntN(20)}, {Threads: Unlimited},
+			{Without: []uint32{0, uint32(rec.Sources / 2), math.MaxUint32}, Threads: 3},
+			{Without: suspects, Waiting: NoWait, Threads: 2}} {
+			got := s.Run(c, seed)
+			want := slowly(s, rec, within, c, seed)
+			if got.Served != want.Served || got.Refused != want.Refused || got.Spared != want.Spared || got.LeftOut != want.LeftOut ||
+				got.Others != want.Others || !slices.Equal(got.BySource, want.BySource) {
+				t.Fatalf("seed %d, %+v:\ngot  %+v\nwant %+v", seed, c, got, want)
+			}
+			if sum := got.Served + got.Refused + got.Spared + got.LeftOut; sum != s.offered {
+				t.Fatalf("seed %d, %+v: %d arrivals of %d", seed, c, sum, s.offered)
+			}
+			if limit := c.Threads; limit > 0 && got.Peak > limit {
+				t.Fatalf("seed %d: %d threads of %d held", seed, got.Peak, limit)
+			}
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package loss
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Job is one message for the scanners.
+type Job struct {
+	At   time.Duration // when it asked for a scanner
+	Work time.Duration // how long a scanner takes over it
+}
+
+// Waits are what jobs waited for a scanner.
+type Waits struct {
+	Scanners int
+	Jobs     int
+	Mean     time.Duration
+	Max      time.Duration
+	Over     int // jobs that waited longer than the bound
+}
+
+// Queue sends jobs, which must be in order of time, through a queue that scanners serve
+// first come, first served, and counts who waits longer than bound. With w
+// the times at which the scanners are free, the earliest first, a job at t
+// waits max(0, w1-t) and leaves w1 = max(w1, t) + work (the recursion of
+// Kiefer and Wolfowitz, "On the Theory of Queues with Many Servers", 1955).
+func Queue(jobs []Job, scanners int, bound time.Duration) Waits {
+	w := Waits{Scanners: max(scanners, 1), Jobs: len(jobs)}
+	var free heap
+	var sum float64
+	for _, j := range jobs {
+		t := int64(j.At)
+		start := t
+		if len(free) < w.Scanners {
+			free.push(ends(t, int64(j.Work)))
+		} else {
+			start = max(t, free[0])
+			free.replace(ends(start, int64(j.Work)))
+		}
+		wait := time.Duration(start - t)
+		sum += float64(wait)
+		w.Max = max(w.Max, wait)
+		if wait > bound {
+			w.Over++
+		}
+	}
+	if len(jobs) > 0 {
+		w.Mean = time.Duration(sum / float64(len(jobs)))
+	}
+	return w
+}
+
+// ends adds without overflow.
+func ends(start, work int64) int64 {
+	if work > math.MaxInt64-start {
+		return math.MaxInt64
+	}
+	return start + work
+}
+
+// ScannersFor is the queue with the least number of scanners in which all but
+// the part late of the jobs wait no longer than bound. More scanners make no
+// job wait longer, so bisection finds it.
+func ScannersFor(jobs []Job, bound time.Duration, late float64) Waits {
+	jobs = tidy(jobs)
+	allowed := int(late * float64(len(jobs)))
+	low, high := 1, max(overlap(jobs), 1)
+	for low < high {
+		mid := low + (high-low)/2
+		if Queue(jobs, mid, bound).Over <= allowed {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return Queue(jobs, low, bound)
+}
+
+// tidy returns the jobs in order, with no times that cannot be.
+func tidy(jobs []Job) []Job {
+	jobs = slices.Clone(jobs)
+	for i := range jobs {
+		jobs[i].At = min(max(jobs[i].At, -maxAt), maxAt+maxHold)
+		jobs[i].Work = min(max(jobs[i].Work, 0), maxHold)
+	}
+	slices.SortStableFunc(jobs, func(a, b Job) int { return cmp.Compare(a.At, b.At) })
+	return jobs
+}
+
+// overlap is the number of scanners with which nobody waits.
+func overlap(jobs []Job) int {
+	var free heap
+	most := 0
+	for _, j := range jobs {
+		for len(free) > 0 && free[0] <= int64(j.At) {
+			free.pop()
+		}
+		free.push(int64(j.At + j.Work))
+		most = max(most, len(free))
+	}
+	return most
+}

@@ -1,0 +1,305 @@
+package loss
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Errors of New.
+var (
+	ErrThreads = errors.New("loss: a pool needs at least one thread")
+	ErrTooMany = errors.New("loss: too many arrivals or sources")
+	ErrSource  = errors.New("loss: no such source")
+)
+
+// MaxArrivals bounds the arrivals of a recording, each refusal of a folded one
+// counted, and its sources. A system needs some 120 bytes for an arrival.
+const MaxArrivals = 1 << 24
+
+// Arrival is one client that came to the pool, or several that were refused
+// and folded into one line.
+type Arrival struct {
+	// At is when it came, since the beginning of the recording. A connection
+	// that was open already then has a negative one.
+	At time.Duration
+	// Hold is how long it held its thread; of no meaning if it was refused.
+	Hold time.Duration
+	// Of that, Before passed until it asked for a scanner, Wait until it had
+	// one, and Scan until the scanner was done. All zero: it never asked.
+	Before, Wait, Scan time.Duration
+	Source             uint32 // below Recording.Sources
+	Count              uint32 // refusals in this line; 0 means 1
+	Service            uint16
+	Refused            bool // for want of a free thread
+}
+
+// Recording is what came to one pool in a stretch of time.
+type Recording struct {
+	Threads  int // of the pool
+	Sources  int // how many there are
+	Arrivals []Arrival
+	// Length of the stretch; if zero, up to the last arrival.
+	Length time.Duration
+}
+
+// Options of a System. The zero value has no suspects and default retries.
+type Options struct {
+	// Suspects are the sources whose ban is in question.
+	Suspects []uint32
+	// RetryWithin is the longest time between two tries of one client; one
+	// minute if zero. If negative, each refusal is a client of its own.
+	RetryWithin time.Duration
+	// Unknown is how long a refused client would have held its thread where
+	// nobody like it was ever served, as when a pool is full throughout; ten
+	// seconds if zero, or none if negative. Better is a recording that begins
+	// before the trouble.
+	Unknown time.Duration
+}
+
+const (
+	defaultRetry   = time.Minute
+	defaultUnknown = 10 * time.Second
+)
+
+// The longest time and the longest holding time, in nanoseconds: their sum
+// does not overflow.
+const (
+	maxAt   = 1 << 61
+	maxHold = 1 << 60
+)
+
+// System is a recording ready to be replayed. It does not change, and may be
+// used by several goroutines at the same time.
+type System struct {
+	threads int
+	sources int
+	length  float64 // seconds
+	offered uint64  // arrivals in all
+
+	arrivals []Arrival // cleaned, in order of time
+	// What the replay reads of them again and again, each in a row of its own.
+	at    []int64
+	marks []mark
+	// chain numbers the tries of one client from 1; 0: not part of any. own is
+	// the arrival by which the chain was served in the record, -1 if it was not.
+	chain []uint32
+	own   []int32
+
+	recorded calendar // the ends of the recorded connections
+	unwaited calendar // and without their waits for the scanner
+
+	suspects []uint32
+	suspect  []bool
+	samples  samples
+}
+
+// mark is the source of an arrival and what else a replay asks of each.
+type mark uint32
+
+const (
+	sourceOf  mark = 1<<25 - 1
+	ofSuspect mark = 1 << (iota + 24)
+	refused        // in the record
+	chained        // one of several tries
+	folded         // several arrivals in one
+	arrived        // always
+)
+
+// New makes a recording ready. Arrivals that are out of order are sorted,
+// times that cannot be are cut to what can: a recording is never refused for
+// what a broken log says, only for its size. The recording is not kept.
+func New(rec Recording, o Options) (*System, error) {
+	if rec.Threads < 1 {
+		return nil, ErrThreads
+	}
+	if len(rec.Arrivals) > MaxArrivals || rec.Sources > MaxArrivals {
+		return nil, fmt.Errorf("%w: %d and %d", ErrTooMany, len(rec.Arrivals), rec.Sources)
+	}
+	s := &System{threads: rec.Threads, sources: max(rec.Sources, 0), arrivals: slices.Clone(rec.Arrivals)}
+	if err := s.clean(); err != nil {
+		return nil, err
+	}
+	if err := s.accuse(o.Suspects); err != nil {
+		return nil, err
+	}
+	s.measure(rec.Length)
+	s.columns()
+	s.recorded = newCalendar(s, 0)
+	s.unwaited = newCalendar(s, NoWait)
+	unknown := o.Unknown
+	if unknown == 0 {
+		unknown = defaultUnknown
+	}
+	s.samples = newSamples(s, min(max(int64(unknown), 0), maxHold))
+	switch within := o.RetryWithin; {
+	case within == 0:
+		s.follow(int64(defaultRetry))
+	case within > 0:
+		s.follow(min(int64(within), maxHold))
+	}
+	return s, nil
+}
+
+// clean makes every arrival one that the replay can count on.
+func (s *System) clean() error {
+	sorted := true
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if int64(a.Source) >= int64(s.sources) {
+			return fmt.Errorf("%w: %d of %d", ErrSource, a.Source, s.sources)
+		}
+		a.At = min(max(a.At, -maxAt), maxAt)
+		a.Hold = min(max(a.Hold, 0), maxHold)
+		a.Before = min(max(a.Before, 0), a.Hold)
+		a.Wait = min(max(a.Wait, 0), a.Hold-a.Before)
+		a.Scan = min(max(a.Scan, 0), a.Hold-a.Before-a.Wait)
+		a.Count = max(a.Count, 1)
+		if !a.Refused {
+			a.Count = 1
+		}
+		if s.offered += uint64(a.Count); s.offered > MaxArrivals {
+			return fmt.Errorf("%w: folded refusals counted", ErrTooMany)
+		}
+		sorted = sorted && (i == 0 || s.arrivals[i-1].At <= a.At)
+	}
+	if !sorted {
+		slices.SortStableFunc(s.arrivals, func(a, b Arrival) int { return cmp.Compare(a.At, b.At) })
+	}
+	return nil
+}
+
+// accuse notes the suspects, each once.
+func (s *System) accuse(suspects []uint32) error {
+	s.suspect = make([]bool, s.sources)
+	for _, src := range suspects {
+		if int64(src) >= int64(s.sources) {
+			return fmt.Errorf("%w: suspect %d of %d", ErrSource, src, s.sources)
+		}
+		if !s.suspect[src] {
+			s.suspect[src] = true
+			s.suspects = append(s.suspects, src)
+		}
+	}
+	return nil
+}
+
+func (s *System) measure(length time.Duration) {
+	if length <= 0 && len(s.arrivals) > 0 {
+		length = s.arrivals[len(s.arrivals)-1].At
+	}
+	s.length = max(length, 0).Seconds()
+}
+
+func (s *System) columns() {
+	n := len(s.arrivals)
+	s.at, s.marks, s.chain = make([]int64, n), make([]mark, n), make([]uint32, n)
+	s.own = []int32{-1}
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		s.at[i], s.marks[i] = int64(a.At), mark(a.Source)|arrived
+		if a.Refused {
+			s.marks[i] |= refused
+		}
+		if s.suspect[a.Source] {
+			s.marks[i] |= ofSuspect
+		}
+		if a.Count > 1 {
+			s.marks[i] |= folded
+		}
+	}
+}
+
+// hold is how long the connection of arrival i holds a thread under a change.
+func (s *System) hold(i uint32, w Waiting) int64 {
+	a := &s.arrivals[i]
+	if w == NoWait {
+		return int64(a.Hold - a.Wait)
+	}
+	return int64(a.Hold)
+}
+
+// follow finds the tries that are of one client; see the assumptions of the
+// package.
+func (s *System) follow(within int64) {
+	several := s.crowded()
+	type client struct {
+		tried   int64
+		chain   uint32
+		service uint16
+	}
+	last := make([]client, s.sources)
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if several[a.Source] {
+			continue
+		}
+		c := &last[a.Source]
+		again := c.chain != 0 && c.service == a.Service && int64(a.At)-c.tried <= within
+		switch {
+		case again:
+		case a.Refused:
+			s.own = append(s.own, -1)
+			c.chain, c.service = uint32(len(s.own)-1), a.Service
+		default:
+			c.chain = 0
+			continue
+		}
+		s.chain[i], c.tried = c.chain, int64(a.At)
+		s.marks[i] |= chained
+		if !a.Refused {
+			s.own[c.chain] = int32(i)
+			c.chain = 0
+		}
+	}
+}
+
+// crowded finds the sources that asked for a thread while they held one.
+func (s *System) crowded() []bool {
+	several := make([]bool, s.sources)
+	until := make([]int64, s.sources)
+	for i := range until {
+		until[i] = math.MinInt64
+	}
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if int64(a.At) < until[a.Source] {
+			several[a.Source] = true
+		}
+		if !a.Refused {
+			until[a.Source] = max(until[a.Source], int64(a.At+a.Hold))
+		}
+	}
+	return several
+}
+
+// calendar says before which arrival each recorded connection ends. Nothing
+// happens between two arrivals that an arrival could see, so that is all of
+// the order that a replay needs, and no heap is.
+type calendar []uint32
+
+func newCalendar(s *System, w Waiting) calendar {
+	c := make(calendar, len(s.at))
+	for i, m := range s.marks {
+		if m&refused == 0 {
+			c[i] = uint32(s.after(i, s.at[i]+s.hold(uint32(i), w)))
+		}
+	}
+	return c
+}
+
+// after is the first arrival after i at the time end or later. Most are near,
+// so the steps begin small and double.
+func (s *System) after(i int, end int64) int {
+	low, step := i+1, 1
+	for low+step < len(s.at) && s.at[low+step] < end {
+		low += step
+		step *= 2
+	}
+	high := min(low+step, len(s.at))
+	return low + sort.Search(high-low, func(k int) bool { return s.at[low+k] >= end })
+}

@@ -1,0 +1,238 @@
+package loss
+
+import (
+	"math"
+	"time"
+)
+
+// Waiting says what becomes of the waits for a scanner in a replay.
+type Waiting uint8
+
+// Waits are as recorded, or there are none.
+const (
+	AsRecorded Waiting = iota
+	NoWait
+)
+
+// Unlimited threads: nobody is refused.
+const Unlimited = math.MaxInt
+
+// Change is what is different from the record in a replay. The zero value
+// changes nothing.
+type Change struct {
+	Without []uint32 // sources that do not come; numbers that are none are ignored
+	Threads int      // of the pool; 0: as recorded
+	Waiting Waiting
+}
+
+// Outcome of one replay. Served, Refused, Spared and LeftOut add up to the
+// arrivals of the recording, each refusal of a folded one counted.
+type Outcome struct {
+	Served  uint64
+	Refused uint64
+	Spared  uint64 // tries that did not happen, because their client was served before
+	LeftOut uint64 // of the sources that did not come
+	// Others are the refusals of sources that are not suspects: those that a
+	// ban of the suspects is to avert.
+	Others uint64
+	// Tried are the arrivals of sources that are not suspects that did happen.
+	Tried   uint64
+	Drawn   uint64 // clients whose holding time was drawn
+	Guessed uint64 // of them, those for whom there was nothing to draw from
+	Peak    int    // most threads held at once
+	// BySource are the refusals of each source.
+	BySource []uint64
+}
+
+// Run replays the recording once. The same seed gives the same outcome.
+func (s *System) Run(c Change, seed uint64) Outcome {
+	p := newPlayer(s)
+	p.bySource = make([]uint64, s.sources)
+	out := p.play(c, seed, unbounded)
+	out.BySource = p.bySource
+	return out
+}
+
+// player has the memory that a replay needs, to be used for the next one too.
+// It is for one goroutine.
+type player struct {
+	s      *System
+	out    []bool   // by source: it does not come
+	ask    mark     // who out is to be asked about
+	done   []bool   // by chain: its client was served
+	ending []uint32 // before each arrival, and at the end: recorded connections that end
+	ends   heap     // of the connections with other times than recorded
+
+	drawn    []lot // for each refused arrival, by the seed drawnFor
+	drawnFor uint64
+
+	seed    uint64
+	waiting Waiting
+	threads int
+	busy    int
+	now     Outcome
+
+	// Kept only if not nil.
+	bySource []uint64
+	work     *work  // of the clients that are served
+	scans    *[]Job // of the scanners for them
+}
+
+// work is what the served clients ask of the pool.
+type work struct {
+	clients uint64  // that came after the beginning of the recording
+	seconds float64 // that those hold a thread
+}
+
+func newPlayer(s *System) *player {
+	return &player{
+		s:      s,
+		out:    make([]bool, s.sources),
+		done:   make([]bool, len(s.own)),
+		ending: make([]uint32, len(s.at)+1),
+	}
+}
+
+func (p *player) begin(c Change, seed uint64) {
+	clear(p.out)
+	clear(p.done)
+	clear(p.ending)
+	clear(p.bySource)
+	p.ask = 0
+	for _, src := range c.Without {
+		if int64(src) >= int64(len(p.out)) {
+			continue
+		}
+		p.out[src] = true
+		// Mostly these are suspects, and others need no look at the table.
+		if p.ask |= ofSuspect; !p.s.suspect[src] {
+			p.ask |= arrived
+		}
+	}
+	p.ends, p.busy, p.now = p.ends[:0], 0, Outcome{}
+	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
+	if p.threads <= 0 {
+		p.threads = p.s.threads
+	}
+	if p.drawn == nil || p.drawnFor != seed {
+		p.drawn, p.drawnFor = p.s.draw(p.drawn, seed), seed
+	}
+}
+
+// play replays the recording, and gives up once more than limit arrivals were
+// refused. Ends come before arrivals of the same time.
+func (p *player) play(c Change, seed, limit uint64) Outcome {
+	p.begin(c, seed)
+	s, end := p.s, p.s.recorded
+	if p.waiting == NoWait {
+		end = s.unwaited
+	}
+	turn := 0 // of the refused arrivals
+	for j, m := range s.marks {
+		p.busy -= int(p.ending[j])
+		turn += int(m & refused / refused)
+		switch {
+		case m&p.ask != 0 && p.out[m&sourceOf]:
+			p.now.LeftOut += uint64(s.arrivals[j].Count)
+			continue
+		case m&chained != 0 && p.done[s.chain[j]]:
+			p.now.Spared += uint64(s.arrivals[j].Count)
+			continue
+		}
+		for len(p.ends) > 0 && p.ends[0] <= s.at[j] {
+			p.ends.pop()
+			p.busy--
+		}
+		switch {
+		case m&refused != 0:
+			p.anew(uint32(j), m, &p.drawn[turn-1])
+		case p.busy < p.threads:
+			p.ending[end[j]]++
+			p.busy++
+			p.enter(uint32(j), m, uint32(j))
+		default:
+			p.refuse(m, 1)
+		}
+		if p.now.Refused > limit {
+			return p.now
+		}
+	}
+	return p.now
+}
+
+// anew lets a client in that was refused in the record, or several, if it can.
+func (p *player) anew(j uint32, m mark, first *lot) {
+	count := uint64(1)
+	if m&folded != 0 {
+		count = uint64(p.s.arrivals[j].Count)
+	}
+	clients := count
+	if m&chained != 0 {
+		clients = 1
+	}
+	for k := range clients {
+		if p.busy >= p.threads {
+			p.refuse(m, count-k)
+			return
+		}
+		like := *first
+		if k > 0 {
+			like = p.s.pick(j, k, p.seed)
+		}
+		if like.like == nobody {
+			p.now.Guessed++
+		}
+		// Who takes no time holds no thread.
+		if hold := like.hold[p.waiting]; hold > 0 {
+			p.ends.push(p.s.at[j] + hold)
+			p.busy++
+		}
+		p.now.Drawn++
+		p.enter(j, m, like.like)
+	}
+	p.now.Spared += count - clients
+}
+
+// enter counts the client of arrival j, who is served and has the times of the
+// connection like.
+func (p *player) enter(j uint32, m mark, like uint32) {
+	p.now.Served++
+	p.now.Tried += uint64(^m & ofSuspect / ofSuspect)
+	p.now.Peak = max(p.now.Peak, p.busy)
+	if m&chained != 0 {
+		p.done[p.s.chain[j]] = true
+	}
+	if p.work != nil || p.scans != nil {
+		p.use(j, like)
+	}
+}
+
+// use notes what the client asks of the pool and of the scanners.
+func (p *player) use(j, like uint32) {
+	at := p.s.at[j]
+	if p.work != nil && at >= 0 {
+		p.work.clients++
+		hold := p.s.samples.unknown
+		if like != nobody {
+			hold = p.s.hold(like, p.waiting)
+		}
+		p.work.seconds += time.Duration(hold).Seconds()
+	}
+	if p.scans == nil || like == nobody {
+		return
+	}
+	if a := &p.s.arrivals[like]; a.Scan > 0 {
+		*p.scans = append(*p.scans, Job{At: time.Duration(at) + a.Before, Work: a.Scan})
+	}
+}
+
+func (p *player) refuse(m mark, n uint64) {
+	p.now.Refused += n
+	if p.bySource != nil {
+		p.bySource[m&sourceOf] += n
+	}
+	if m&ofSuspect == 0 {
+		p.now.Others += n
+		p.now.Tried += n
+	}
+}
