@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +24,18 @@ type Pair struct {
 
 	mu     sync.Mutex // held while the files are looked at
 	looked time.Time
-	seen   [2]fileMark
+	seen   marks
 }
 
-// fileMark tells one state of a file from another.
-type fileMark struct {
-	size     int64
-	modified time.Time
+// marks tell one state of the two files from another; nil if they cannot be
+// looked at.
+type marks []os.FileInfo
+
+func (m marks) same(other marks) bool {
+	return slices.EqualFunc(m, other, func(a, b os.FileInfo) bool {
+		// A clock that is coarse does not tell two files apart.
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
 }
 
 // Open reads the pair. Both files are PEM; the first holds the whole chain,
@@ -41,11 +47,11 @@ func Open(certFile, keyFile string, logger *slog.Logger) (*Pair, error) {
 		logger:   cmp.Or(logger, slog.New(slog.DiscardHandler)),
 		looked:   time.Now(),
 	}
-	marks, err := p.look()
+	now, err := p.look()
 	if err != nil {
 		return nil, err
 	}
-	if err := p.read(marks); err != nil {
+	if err := p.read(now); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -74,41 +80,42 @@ func (p *Pair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // refreshLocked reads the files again if they have changed. What is wrong with
 // them is said once for each state they are in.
 func (p *Pair) refreshLocked() {
-	marks, err := p.look()
-	if err == nil && marks == p.seen {
+	now, err := p.look()
+	if err == nil && now.same(p.seen) {
 		return
 	}
 	if err == nil {
-		err = p.read(marks)
+		err = p.read(now)
 	}
 	switch {
 	case err == nil:
 		p.logger.Info("certificate read again", "file", p.certFile, "until", p.NotAfter())
-	case marks != p.seen:
+	case !now.same(p.seen):
 		p.logger.Error("certificate not used, the one read before remains", "error", err)
 	}
-	p.seen = marks
+	p.seen = now
 }
 
-// look returns the state of both files; zero marks on an error.
-func (p *Pair) look() (marks [2]fileMark, err error) {
-	for i, path := range []string{p.certFile, p.keyFile} {
+// look returns the state of both files.
+func (p *Pair) look() (marks, error) {
+	var now marks
+	for _, path := range []string{p.certFile, p.keyFile} {
 		info, err := os.Stat(path)
 		if err != nil {
-			return [2]fileMark{}, fmt.Errorf("certs: %w", err)
+			return nil, fmt.Errorf("certs: %w", err)
 		}
-		marks[i] = fileMark{info.Size(), info.ModTime()}
+		now = append(now, info)
 	}
-	return marks, nil
+	return now, nil
 }
 
-// read reads the files, and keeps marks if they are right.
-func (p *Pair) read(marks [2]fileMark) error {
+// read reads the files, and keeps their state if they are right.
+func (p *Pair) read(now marks) error {
 	cert, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
 	if err != nil {
 		return fmt.Errorf("certs: %s with %s: %w", p.certFile, p.keyFile, err)
 	}
 	p.current.Store(&cert)
-	p.seen = marks
+	p.seen = now
 	return nil
 }
