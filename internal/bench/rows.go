@@ -128,7 +128,7 @@ var rows = []row{
 	},
 	{
 		what:  "memory of 100,000 sources",
-		value: figure{"detector.SourcesMemory", "MB"}, unit: "MB", reach: 40,
+		value: figure{"detector.SourcesMemory/mail", "MB"}, unit: "MB", reach: 40,
 	},
 	{
 		what:  "ban check at 100,000 bans, banned",
