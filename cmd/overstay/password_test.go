@@ -63,19 +63,19 @@ func openPseudo(t *testing.T) *pseudo {
 	t.Helper()
 	typed, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("no terminal can be made here: %v", err)
 	}
 	unlock, fd := 0, int(typed.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, unlock); err != nil {
-		t.Skip(err)
+		t.Skipf("no terminal can be made here: %v", err)
 	}
 	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("no terminal can be made here: %v", err)
 	}
 	tty, err := os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("no terminal can be made here: %v", err)
 	}
 	p := &pseudo{typed: typed, tty: tty}
 	var reader sync.WaitGroup
