@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type source struct {
 	compressed bool
 	offset     int64 // after the last line that was yielded
 	scan       *lineScanner
+	reread     []byte // room for holds
 }
 
 func (src *source) close() { _ = src.file.Close() } // it was only read
@@ -100,9 +102,15 @@ func (f *follower) catchUp(src *source) {
 		s.r = contextReader{f.ctx, io.NewSectionReader(src.file, src.offset, 1<<62)}
 		src.scan = s
 	}
+	pieced := s.partial() > 0
 	for !f.ended() {
 		text, err := s.next()
 		if err == nil {
+			if pieced && !src.holds(text) {
+				src.scan = nil
+				return // and begin again at the last line's end
+			}
+			pieced = false
 			f.deliver(src, text, s.offset)
 			continue
 		}
@@ -153,6 +161,15 @@ func (src *source) changed() (what string) {
 		src.scan = nil // only a part of a line was taken back
 	}
 	return ""
+}
+
+// holds reports whether text is the line that the file has after the last one
+// yielded. A line that was read in pieces need not be: the writer may have
+// taken the first piece back and written another line in its place, as long.
+func (src *source) holds(text []byte) bool {
+	src.reread = slices.Grow(src.reread[:0], len(text)+1)[:len(text)+1]
+	n, _ := src.file.ReadAt(src.reread, src.offset) // an error shows as other bytes
+	return n == len(src.reread) && src.reread[n-1] == '\n' && bytes.Equal(src.reread[:n-1], text)
 }
 
 // moved reports whether the path means another file than src, or none.

@@ -52,6 +52,9 @@ func (f *follower) edge(src *source) {
 				return
 			}
 			buf = append(buf[:0], line.Text...)
+			if !src.holds(buf) {
+				return
+			}
 			if !f.deliver(src, buf, line.SeekInfo.Offset) {
 				return
 			}
