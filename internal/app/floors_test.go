@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss"},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
+	"internal/score":   {"connlog", "detector", "detector/loss", "detector/cause", "internal/traffic"},
 	"internal/soak":    {"server", "internal/app"},
 	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "internal/traffic", "internal/app"},
 }
