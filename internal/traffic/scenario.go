@@ -154,7 +154,7 @@ func comparePrefixes(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) 
 // Scenarios returns all scenarios, always the same ones in the same order.
 func Scenarios() []Scenario {
 	return slices.Concat(holdingScenarios(), hoppingScenarios(), loginScenarios(),
-		crowdScenarios(), innocentScenarios(), serverScenarios())
+		crowdScenarios(), innocentScenarios(), lookalikeScenarios(), serverScenarios())
 }
 
 // scene makes a scenario. The truth about addresses comes from the groups.
