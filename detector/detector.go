@@ -235,6 +235,7 @@ func (d *Detector) proved(e *connlog.Event) {
 	s, p := c.source, d.pools.all[c.source.key.pool]
 	d.runTo(s, p)
 	d.prove(c, p)
+	p.proofs.add(float64(d.now-c.opened) / micros)
 	d.counted(s, e)
 	d.judge(s, p)
 }

@@ -158,6 +158,12 @@ func figures() []figure {
 			func(v *view) float64 { return v.p.load.m15 }},
 		{Figure{"pool.refused", "per minute", "connections turned away because the pool was full"},
 			func(v *view) float64 { return v.p.refused }},
+		{Figure{"pool.proven", "per minute", "connections of the pool that proved themselves"},
+			func(v *view) float64 { return v.p.proofs.m1 }},
+		{Figure{"pool.proven15", "per minute", "the same, averaged over 15 minutes"},
+			func(v *view) float64 { return v.p.proofs.m15 }},
+		{Figure{"pool.prove_time", "seconds", "how long connections took to prove themselves, on average of those of about the last minute that did"},
+			func(v *view) float64 { return v.p.proofs.took() }},
 	}
 }
 

@@ -22,6 +22,35 @@ type pool struct {
 	refusals float64 // busy refusals in all
 	unblamed float64 // of these, the part of threads whose holders are not known
 	toll     toll
+	proofs   proofs
+}
+
+// proofs are the connections that proved themselves, per minute, and how long
+// those of the last minute took to do so.
+type proofs struct {
+	m1, m15 float64
+	seconds float64 // that those of m1 took, together
+}
+
+func (q *proofs) fade(d decay) {
+	q.m1 *= 1 - d.m1
+	q.m15 *= 1 - d.m15
+	q.seconds *= 1 - d.m1
+}
+
+func (q *proofs) add(seconds float64) {
+	q.m1++
+	q.m15 += per15
+	q.seconds += seconds
+}
+
+// took is the mean time of the last proofs. It does not fade while there are
+// none, until those before are long over.
+func (q *proofs) took() float64 {
+	if q.m1 < 1e-9 { // of one proof, twenty minutes later
+		return 0
+	}
+	return q.seconds / q.m1
 }
 
 func (p *pool) advance(now int64) {
@@ -32,6 +61,7 @@ func (p *pool) advance(now int64) {
 	p.load.run(p.open, d)
 	p.refused *= 1 - d.m1
 	p.toll.m1 *= 1 - d.m1
+	p.proofs.fade(d)
 	p.at = now
 }
 
