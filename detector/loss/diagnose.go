@@ -14,7 +14,7 @@ type Question struct {
 	// thousand if zero.
 	Target float64
 	// Singles is how many suspects, the first of them, are also banned one by
-	// one; 10 if zero, none if negative.
+	// one; 10 if zero, none if negative. See Options.Groups.
 	Singles int
 	// MaxWait is what a message may wait for a scanner, one second if zero,
 	// and Late the part of them that may wait longer, one in a hundred if zero.
@@ -82,8 +82,8 @@ func (s *System) Diagnose(q Question) Diagnosis {
 	d.Recorded, d.Others = s.refusals()
 	ban := Change{Without: s.suspects}
 	changes := []Change{{}, ban, {Waiting: NoWait}, {Without: s.suspects, Waiting: NoWait}}
-	for i := range min(max(q.Singles, 0), len(s.suspects)) {
-		changes = append(changes, Change{Without: s.suspects[i : i+1 : i+1]})
+	for i := range min(max(q.Singles, 0), len(s.groups)) {
+		changes = append(changes, Change{Without: s.groups[i]})
 	}
 	// One search for threads first: the others are quicker from near its end.
 	s.each([]func(*player){
@@ -136,7 +136,7 @@ func (s *System) chances(seeds int) int {
 
 // refusals in the record, of all and of those that are not suspects.
 func (s *System) refusals() (all, others uint64) {
-	for i := range s.arrivals {
+	for i := s.first; i < len(s.arrivals); i++ {
 		a := &s.arrivals[i]
 		if !a.Refused {
 			continue
@@ -153,7 +153,7 @@ func (s *System) refusals() (all, others uint64) {
 func (s *System) waited(bound time.Duration) Waits {
 	var w Waits
 	var sum float64
-	for i := range s.arrivals {
+	for i := s.first; i < len(s.arrivals); i++ {
 		a := &s.arrivals[i]
 		if a.Refused || a.Scan == 0 && a.Wait == 0 {
 			continue

@@ -22,11 +22,20 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 	var holding []time.Duration
 	done := map[int]bool{} // by the first try
 	for j, a := range arrivals {
+		if a.At >= 0 && (j == 0 || arrivals[j-1].At < 0) {
+			out = Outcome{BySource: make([]uint64, rec.Sources)}
+		}
 		n := uint64(1)
 		if a.Refused {
 			n = uint64(max(a.Count, 1))
 		}
-		if slices.Contains(c.Without, a.Source) {
+		cut := time.Duration(math.MaxInt64)
+		for _, b := range c.Bans {
+			if b.Source == a.Source && a.At < b.Until && b.From < b.Until {
+				cut = min(cut, b.From)
+			}
+		}
+		if slices.Contains(c.Without, a.Source) || cut <= a.At {
 			out.LeftOut += n
 			continue
 		}
@@ -62,7 +71,7 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 				}
 			}
 			if hold > 0 {
-				holding = append(holding, a.At+hold)
+				holding = append(holding, min(cut, a.At+hold))
 			}
 			out.Served++
 			done[first] = true
@@ -71,6 +80,9 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 			out.Spared += n - 1
 		}
 		out.Peak = max(out.Peak, len(holding))
+	}
+	if n := len(arrivals); n > 0 && arrivals[n-1].At < 0 {
+		return Outcome{BySource: make([]uint64, rec.Sources)}
 	}
 	return out
 }
@@ -109,6 +121,17 @@ func crowdedSlowly(all []Arrival, src uint32) bool {
 	return false
 }
 
+// banned are bans of all kinds: of suspects and others, of some again and
+// again, overlapping, backwards, of nobody.
+func banned(r *rand.Rand, rec Recording) []TimedBan {
+	bans := make([]TimedBan, r.IntN(12))
+	for i := range bans {
+		from := time.Duration(r.IntN(80)-10) * time.Second / 2
+		bans[i] = TimedBan{Source: uint32(r.IntN(rec.Sources + 1)), From: from, Until: from + time.Duration(r.IntN(40)-2)*time.Second/2}
+	}
+	return bans
+}
+
 func TestReplayIsTheSlowOne(t *testing.T) {
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -122,9 +145,11 @@ func TestReplayIsTheSlowOne(t *testing.T) {
 		if within == 0 {
 			within = defaultRetry
 		}
+		p := newPlayer(s)
 		for _, c := range []Change{{}, {Without: suspects}, {Waiting: NoWait}, {Threads: 1}, {Threads: 1 + r.IntN(20)}, {Threads: Unlimited},
 			{Without: []uint32{0, uint32(rec.Sources / 2), math.MaxUint32}, Threads: 3},
-			{Without: suspects, Waiting: NoWait, Threads: 2}} {
+			{Without: suspects, Waiting: NoWait, Threads: 2},
+			{Bans: banned(r, rec)}, {Bans: banned(r, rec), Without: suspects, Waiting: NoWait, Threads: 4}} {
 			got := s.Run(c, seed)
 			want := slowly(s, rec, within, c, seed)
 			if got.Served != want.Served || got.Refused != want.Refused || got.Spared != want.Spared || got.LeftOut != want.LeftOut ||
@@ -133,6 +158,9 @@ func TestReplayIsTheSlowOne(t *testing.T) {
 			}
 			if sum := got.Served + got.Refused + got.Spared + got.LeftOut; sum != s.offered {
 				t.Fatalf("seed %d, %+v: %d arrivals of %d", seed, c, sum, s.offered)
+			}
+			if again := p.play(c, seed, unbounded); again.Served != got.Served || again.Refused != got.Refused {
+				t.Fatalf("seed %d, %+v: %+v, and when played after another change %+v", seed, c, got, again)
 			}
 			if limit := c.Threads; limit > 0 && got.Peak > limit {
 				t.Fatalf("seed %d: %d threads of %d held", seed, got.Peak, limit)

@@ -22,13 +22,14 @@ type Waits struct {
 	Over     int // jobs that waited longer than the bound
 }
 
-// Queue sends jobs, which must be in order of time, through a queue that scanners serve
-// first come, first served, and counts who waits longer than bound. With w
+// Queue sends jobs, which must be in order of time, through a queue that
+// scanners serve first come, first served, and counts who waits longer than
+// bound; what asked before the time 0 is served and not counted. With w
 // the times at which the scanners are free, the earliest first, a job at t
 // waits max(0, w1-t) and leaves w1 = max(w1, t) + work (the recursion of
 // Kiefer and Wolfowitz, "On the Theory of Queues with Many Servers", 1955).
 func Queue(jobs []Job, scanners int, bound time.Duration) Waits {
-	w := Waits{Scanners: max(scanners, 1), Jobs: len(jobs)}
+	w := Waits{Scanners: max(scanners, 1)}
 	var free heap
 	var sum float64
 	for _, j := range jobs {
@@ -40,15 +41,19 @@ func Queue(jobs []Job, scanners int, bound time.Duration) Waits {
 			start = max(t, free[0])
 			free.replace(ends(start, int64(j.Work)))
 		}
+		if t < 0 {
+			continue
+		}
 		wait := time.Duration(start - t)
+		w.Jobs++
 		sum += float64(wait)
 		w.Max = max(w.Max, wait)
 		if wait > bound {
 			w.Over++
 		}
 	}
-	if len(jobs) > 0 {
-		w.Mean = time.Duration(sum / float64(len(jobs)))
+	if w.Jobs > 0 {
+		w.Mean = time.Duration(sum / float64(w.Jobs))
 	}
 	return w
 }
@@ -66,7 +71,7 @@ func ends(start, work int64) int64 {
 // job wait longer, so bisection finds it.
 func ScannersFor(jobs []Job, bound time.Duration, late float64) Waits {
 	jobs = tidy(jobs)
-	allowed := int(late * float64(len(jobs)))
+	allowed := int(late * float64(Queue(jobs, 1, bound).Jobs))
 	low, high := 1, max(overlap(jobs), 1)
 	for low < high {
 		mid := low + (high-low)/2

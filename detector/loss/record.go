@@ -24,8 +24,9 @@ const MaxArrivals = 1 << 24
 // Arrival is one client that came to the pool, or several that were refused
 // and folded into one line.
 type Arrival struct {
-	// At is when it came, since the beginning of the recording. A connection
-	// that was open already then has a negative one.
+	// At is when it came, since the beginning of the recording. What was
+	// before it, open connections and the traffic that leads up to it, has a
+	// negative one: it is replayed, and counted nowhere.
 	At time.Duration
 	// Hold is how long it held its thread; of no meaning if it was refused.
 	Hold time.Duration
@@ -51,6 +52,9 @@ type Recording struct {
 type Options struct {
 	// Suspects are the sources whose ban is in question.
 	Suspects []uint32
+	// Groups are the bans that a diagnosis also looks at one by one, each of
+	// some sources. If nil, each suspect is one.
+	Groups [][]uint32
 	// RetryWithin is the longest time between two tries of one client; one
 	// minute if zero. If negative, each refusal is a client of its own.
 	RetryWithin time.Duration
@@ -79,7 +83,8 @@ type System struct {
 	threads int
 	sources int
 	length  float64 // seconds
-	offered uint64  // arrivals in all
+	offered uint64  // arrivals from the beginning on
+	first   int     // of these, in arrivals
 
 	arrivals []Arrival // cleaned, in order of time
 	// What the replay reads of them again and again, each in a row of its own.
@@ -94,6 +99,7 @@ type System struct {
 	unwaited calendar // and without their waits for the scanner
 
 	suspects []uint32
+	groups   [][]uint32
 	suspect  []bool
 	samples  samples
 }
@@ -124,7 +130,7 @@ func New(rec Recording, o Options) (*System, error) {
 	if err := s.clean(); err != nil {
 		return nil, err
 	}
-	if err := s.accuse(o.Suspects); err != nil {
+	if err := s.accuse(o.Suspects, o.Groups); err != nil {
 		return nil, err
 	}
 	s.measure(rec.Length)
@@ -147,7 +153,7 @@ func New(rec Recording, o Options) (*System, error) {
 
 // clean makes every arrival one that the replay can count on.
 func (s *System) clean() error {
-	sorted := true
+	sorted, all := true, uint64(0)
 	for i := range s.arrivals {
 		a := &s.arrivals[i]
 		if int64(a.Source) >= int64(s.sources) {
@@ -162,8 +168,13 @@ func (s *System) clean() error {
 		if !a.Refused {
 			a.Count = 1
 		}
-		if s.offered += uint64(a.Count); s.offered > MaxArrivals {
+		if all += uint64(a.Count); all > MaxArrivals {
 			return fmt.Errorf("%w: folded refusals counted", ErrTooMany)
+		}
+		if a.At >= 0 {
+			s.offered += uint64(a.Count)
+		} else {
+			s.first++
 		}
 		sorted = sorted && (i == 0 || s.arrivals[i-1].At <= a.At)
 	}
@@ -173,8 +184,8 @@ func (s *System) clean() error {
 	return nil
 }
 
-// accuse notes the suspects, each once.
-func (s *System) accuse(suspects []uint32) error {
+// accuse notes the suspects, each once, and what of them is banned one by one.
+func (s *System) accuse(suspects []uint32, groups [][]uint32) error {
 	s.suspect = make([]bool, s.sources)
 	for _, src := range suspects {
 		if int64(src) >= int64(s.sources) {
@@ -183,6 +194,14 @@ func (s *System) accuse(suspects []uint32) error {
 		if !s.suspect[src] {
 			s.suspect[src] = true
 			s.suspects = append(s.suspects, src)
+		}
+	}
+	for _, g := range groups {
+		s.groups = append(s.groups, slices.Clone(g))
+	}
+	if groups == nil {
+		for i := range s.suspects {
+			s.groups = append(s.groups, s.suspects[i:i+1:i+1])
 		}
 	}
 	return nil

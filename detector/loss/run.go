@@ -20,13 +20,22 @@ const Unlimited = math.MaxInt
 // Change is what is different from the record in a replay. The zero value
 // changes nothing.
 type Change struct {
-	Without []uint32 // sources that do not come; numbers that are none are ignored
-	Threads int      // of the pool; 0: as recorded
+	Without []uint32   // sources that do not come; numbers that are none are ignored
+	Bans    []TimedBan // sources that do not come for a time
+	Threads int        // of the pool; 0: as recorded
 	Waiting Waiting
 }
 
+// TimedBan keeps a source out from From on and up to Until: who comes in
+// between does not, and what the source holds at From ends there.
+type TimedBan struct {
+	Source      uint32
+	From, Until time.Duration
+}
+
 // Outcome of one replay. Served, Refused, Spared and LeftOut add up to the
-// arrivals of the recording, each refusal of a folded one counted.
+// arrivals of the recording from its beginning on, each refusal of a folded
+// one counted.
 type Outcome struct {
 	Served  uint64
 	Refused uint64
@@ -59,6 +68,7 @@ type player struct {
 	s      *System
 	out    []bool   // by source: it does not come
 	ask    mark     // who out is to be asked about
+	bans   bans     // who does not come for a time
 	done   []bool   // by chain: its client was served
 	ending []uint32 // before each arrival, and at the end: recorded connections that end
 	ends   heap     // of the connections with other times than recorded
@@ -70,6 +80,7 @@ type player struct {
 	waiting Waiting
 	threads int
 	busy    int
+	turn    int // refused arrivals so far
 	now     Outcome
 
 	// Kept only if not nil.
@@ -109,7 +120,8 @@ func (p *player) begin(c Change, seed uint64) {
 			p.ask |= arrived
 		}
 	}
-	p.ends, p.busy, p.now = p.ends[:0], 0, Outcome{}
+	p.bans.set(p.s, c.Bans)
+	p.ends, p.busy, p.turn, p.now = p.ends[:0], 0, 0, Outcome{}
 	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
 	if p.threads <= 0 {
 		p.threads = p.s.threads
@@ -123,16 +135,28 @@ func (p *player) begin(c Change, seed uint64) {
 // refused. Ends come before arrivals of the same time.
 func (p *player) play(c Change, seed, limit uint64) Outcome {
 	p.begin(c, seed)
+	p.stretch(0, p.s.first, unbounded)
+	p.now = Outcome{}
+	clear(p.bySource)
+	p.stretch(p.s.first, len(p.s.marks), limit)
+	return p.now
+}
+
+// stretch replays some of the arrivals.
+func (p *player) stretch(from, to int, limit uint64) {
 	s, end := p.s, p.s.recorded
 	if p.waiting == NoWait {
 		end = s.unwaited
 	}
-	turn := 0 // of the refused arrivals
-	for j, m := range s.marks {
+	for j := from; j < to; j++ {
+		m, cut := s.marks[j], int64(math.MaxInt64)
 		p.busy -= int(p.ending[j])
-		turn += int(m & refused / refused)
+		p.turn += int(m & refused / refused)
+		if m&p.bans.ask != 0 {
+			cut = p.bans.next(m, s.at[j])
+		}
 		switch {
-		case m&p.ask != 0 && p.out[m&sourceOf]:
+		case m&p.ask != 0 && p.out[m&sourceOf], cut <= s.at[j]:
 			p.now.LeftOut += uint64(s.arrivals[j].Count)
 			continue
 		case m&chained != 0 && p.done[s.chain[j]]:
@@ -145,23 +169,26 @@ func (p *player) play(c Change, seed, limit uint64) Outcome {
 		}
 		switch {
 		case m&refused != 0:
-			p.anew(uint32(j), m, &p.drawn[turn-1])
-		case p.busy < p.threads:
+			p.anew(uint32(j), m, cut, &p.drawn[p.turn-1])
+		case p.busy >= p.threads:
+			p.refuse(m, 1)
+		case cut < math.MaxInt64:
+			p.ends.push(min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
+			p.busy++
+			p.enter(uint32(j), m, cut, uint32(j))
+		default:
 			p.ending[end[j]]++
 			p.busy++
-			p.enter(uint32(j), m, uint32(j))
-		default:
-			p.refuse(m, 1)
+			p.enter(uint32(j), m, cut, uint32(j))
 		}
 		if p.now.Refused > limit {
-			return p.now
+			return
 		}
 	}
-	return p.now
 }
 
 // anew lets a client in that was refused in the record, or several, if it can.
-func (p *player) anew(j uint32, m mark, first *lot) {
+func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
 	count := uint64(1)
 	if m&folded != 0 {
 		count = uint64(p.s.arrivals[j].Count)
@@ -184,18 +211,18 @@ func (p *player) anew(j uint32, m mark, first *lot) {
 		}
 		// Who takes no time holds no thread.
 		if hold := like.hold[p.waiting]; hold > 0 {
-			p.ends.push(p.s.at[j] + hold)
+			p.ends.push(min(cut, p.s.at[j]+hold))
 			p.busy++
 		}
 		p.now.Drawn++
-		p.enter(j, m, like.like)
+		p.enter(j, m, cut, like.like)
 	}
 	p.now.Spared += count - clients
 }
 
 // enter counts the client of arrival j, who is served and has the times of the
-// connection like.
-func (p *player) enter(j uint32, m mark, like uint32) {
+// connection like, but is cut off at the time cut.
+func (p *player) enter(j uint32, m mark, cut int64, like uint32) {
 	p.now.Served++
 	p.now.Tried += uint64(^m & ofSuspect / ofSuspect)
 	p.now.Peak = max(p.now.Peak, p.busy)
@@ -203,12 +230,12 @@ func (p *player) enter(j uint32, m mark, like uint32) {
 		p.done[p.s.chain[j]] = true
 	}
 	if p.work != nil || p.scans != nil {
-		p.use(j, like)
+		p.use(j, cut, like)
 	}
 }
 
 // use notes what the client asks of the pool and of the scanners.
-func (p *player) use(j, like uint32) {
+func (p *player) use(j uint32, cut int64, like uint32) {
 	at := p.s.at[j]
 	if p.work != nil && at >= 0 {
 		p.work.clients++
@@ -216,7 +243,7 @@ func (p *player) use(j, like uint32) {
 		if like != nobody {
 			hold = p.s.hold(like, p.waiting)
 		}
-		p.work.seconds += time.Duration(hold).Seconds()
+		p.work.seconds += time.Duration(min(hold, cut-at)).Seconds()
 	}
 	if p.scans == nil || like == nobody {
 		return
