@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net/netip"
-	"slices"
 	"time"
 
 	"overstay/banlist"
@@ -24,6 +22,9 @@ type DetectOptions struct {
 	Logger *slog.Logger
 	// Decided is told of each decision that says something new.
 	Decided func(Decided)
+	// Guarded is told of each decision that would have hit whom a policy must
+	// never ban.
+	Guarded func(Guarded)
 	// Live is called once, when the log has been read to its present end.
 	Live func(detector.Stats)
 }
@@ -62,7 +63,7 @@ type decider interface {
 type detection struct {
 	detector *detector.Detector
 	list     decider
-	trusted  []netip.Prefix // proxies, which speak for others
+	guards   *guards
 	options  DetectOptions
 
 	pending []detector.Decision // not on the list yet, the oldest first
@@ -86,7 +87,7 @@ func (c *Config) detect(ctx context.Context, list *banlist.List, path string, o 
 	if err != nil {
 		return err
 	}
-	d := &detection{detector: det, list: list, trusted: c.trusted(), options: o}
+	d := &detection{detector: det, list: list, guards: c.newGuards(o), options: o}
 	err = observe(ctx, path, observation{
 		since:  time.Now().Add(-time.Duration(c.Detector.ReadBack)),
 		logger: o.Logger,
@@ -125,24 +126,14 @@ func (d *detection) apply(ctx context.Context) {
 	if len(d.pending) == 0 {
 		return
 	}
-	own, err := ownAddresses()
+	decisions, err := d.guards.pass(d.pending, time.Now())
 	if err != nil {
-		d.options.Logger.Error("own addresses", "error", err)
 		return // Better no ban than one of ourselves.
 	}
-	decisions := d.pending[:0]
-	for _, one := range d.pending {
-		if holdsAny(one.Source, own) {
-			d.options.Logger.Warn("not banned: it is this machine's own address", "source", one.Source, "policy", one.Policy)
-			continue
-		}
-		if slices.ContainsFunc(d.trusted, one.Source.Overlaps) {
-			d.options.Logger.Warn("not banned: it is a trusted proxy", "source", one.Source, "policy", one.Policy)
-			continue
-		}
-		decisions = append(decisions, one)
-	}
 	d.pending = decisions
+	if len(decisions) == 0 {
+		return
+	}
 	bans := make([]banlist.Ban, 0, len(decisions))
 	for i := range decisions {
 		bans = append(bans, asBan(&decisions[i]))

@@ -33,7 +33,8 @@ func (l *failingList) Decide(_ context.Context, bans []banlist.Ban) ([]banlist.R
 
 func TestDecisionsWaitForTheList(t *testing.T) {
 	list := &failingList{}
-	d := &detection{list: list, options: DetectOptions{Logger: slog.New(slog.DiscardHandler)}}
+	o := DetectOptions{Logger: slog.New(slog.DiscardHandler)}
+	d := &detection{list: list, guards: Default().newGuards(o), options: o}
 	for i := range 3 {
 		d.take([]detector.Decision{{
 			ID: fmt.Sprint("id", i), Policy: "p", Action: detector.Ban, At: time.Unix(1, 0),

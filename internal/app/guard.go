@@ -1,37 +1,136 @@
 package app
 
 import (
-	"net"
+	"fmt"
+	"log/slog"
 	"net/netip"
+	"time"
+
+	"overstay/connlog"
+	"overstay/detector"
+	"overstay/internal/guard"
 )
 
-// ownAddresses returns the addresses of this machine's interfaces, the
-// loopback ones included: what a policy must never ban.
-func ownAddresses() ([]netip.Addr, error) {
-	found, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
-	var own []netip.Addr
-	for _, a := range found {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue // An address of a family that is not IP.
-		}
-		own = append(own, p.Addr().Unmap().WithZone(""))
-	}
-	return own, nil
+// guards keep policies from banning whom they must never ban: this machine,
+// its gateway, trusted proxies, and operators who are logged in.
+type guards struct {
+	machine guard.Machine
+	proxies guard.Hosts
+	logger  *slog.Logger
+	guarded func(Guarded) // may be nil
+
+	hosts   guard.Hosts // as of read
+	read    time.Time
+	failing bool // whether the last reading failed
+	dropped uint64
+	said    map[saidOf]bool
 }
 
-// holdsAny says whether source contains one of addrs.
-func holdsAny(source netip.Prefix, addrs []netip.Addr) bool {
-	for _, a := range addrs {
-		if source.Contains(a) {
-			return true
-		}
-	}
-	return false
+// Guarded is a decision that a guard kept from the list, or narrowed.
+type Guarded struct {
+	Decision detector.Decision
+	Host     netip.Prefix // that it would have hit
+	Guard    guard.Kind
+	// Banned is what is banned in its place: the net without such hosts.
+	Banned []netip.Prefix
+	// Dropped is how many decisions guards have met since the start.
+	Dropped uint64
 }
+
+// saidOf is what is said once: of whom, by which policy and guard.
+type saidOf struct {
+	source netip.Prefix
+	policy string
+	guard  guard.Kind
+}
+
+const (
+	// guardsFor is how long what was read of the machine is good for.
+	guardsFor = time.Second
+	// maxSaid bounds what is remembered of having been said.
+	maxSaid = 10_000
+)
+
+// newGuards returns the guards of this machine and of the configuration.
+func (c *Config) newGuards(o DetectOptions) *guards {
+	g := &guards{logger: o.Logger, guarded: o.Guarded}
+	for _, p := range c.trusted() {
+		g.proxies = append(g.proxies, guard.Host{Prefix: p, Kind: guard.Proxy})
+	}
+	return g
+}
+
+// look reads the machine again if it was read too long ago.
+func (g *guards) look(now time.Time) error {
+	if age := now.Sub(g.read); !g.read.IsZero() && age >= 0 && age < guardsFor {
+		return nil
+	}
+	hosts, err := g.machine.Hosts()
+	if err != nil {
+		if !g.failing {
+			g.logger.Error("no bans until it is known whom never to ban", "error", err)
+		}
+		g.failing = true
+		return err
+	}
+	if g.failing {
+		g.logger.Info("it is known again whom never to ban")
+	}
+	g.failing, g.read, g.hosts = false, now, append(hosts, g.proxies...)
+	return nil
+}
+
+// pass returns those decisions that hit nobody who is guarded. One about a net
+// with such hosts in it becomes several, about what is left of the net. An
+// error means that it is not known whom to guard, and nothing was passed.
+func (g *guards) pass(decisions []detector.Decision, now time.Time) ([]detector.Decision, error) {
+	if err := g.look(now); err != nil {
+		return nil, err
+	}
+	passed := make([]detector.Decision, 0, len(decisions))
+	for _, d := range decisions {
+		host, hit := g.hosts.Within(d.Source)
+		if !hit {
+			passed = append(passed, d)
+			continue
+		}
+		left := g.hosts.Spare(d.Source, connlog.AddressLevel)
+		for i, piece := range left {
+			one := d
+			one.ID, one.Source = pieceID(d.ID, i), piece
+			passed = append(passed, one)
+		}
+		g.tell(Guarded{Decision: d, Host: host.Prefix, Guard: host.Kind, Banned: left})
+	}
+	return passed, nil
+}
+
+// tell says what a guard did. The like of it is said once, and counted always.
+func (g *guards) tell(what Guarded) {
+	g.dropped++
+	what.Dropped = g.dropped
+	d := &what.Decision
+	key := saidOf{d.Source, d.Policy, what.Guard}
+	if !g.said[key] {
+		if g.said == nil || len(g.said) >= maxSaid {
+			g.said = map[saidOf]bool{}
+		}
+		g.said[key] = true
+		message := "not banned: it is never to be"
+		if len(what.Banned) > 0 {
+			message = "not all of a net is banned: one in it is never to be"
+		}
+		g.logger.Warn(message, "source", d.Source, "policy", d.Policy, "guard", what.Guard, "host", what.Host,
+			"banned", what.Banned, "guarded", g.dropped)
+	}
+	if g.guarded != nil {
+		g.guarded(what)
+	}
+}
+
+// pieceID is the id of a part of a decision. The parts are known by it as
+// those of one, see wholeID.
+func pieceID(id string, n int) string { return fmt.Sprintf("%s-%d", id, n) }
 
 // trusted returns the peers that tell who their clients are.
 func (c *Config) trusted() []netip.Prefix {
