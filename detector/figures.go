@@ -162,7 +162,7 @@ func figures() []figure {
 			func(v *view) float64 { return v.p.proofs.m1 }},
 		{Figure{"pool.proven15", "per minute", "the same, averaged over 15 minutes"},
 			func(v *view) float64 { return v.p.proofs.m15 }},
-		{Figure{"pool.prove_time", "seconds", "how long connections took to prove themselves, on average of those of about the last minute that did"},
+		{Figure{"pool.prove_time", "seconds", "how long connections took to prove themselves, of those of about the last minute; the mean over the time of their threads, so that the slow ones count"},
 			func(v *view) float64 { return v.p.proofs.took() }},
 	}
 }

@@ -30,27 +30,32 @@ type pool struct {
 type proofs struct {
 	m1, m15 float64
 	seconds float64 // that those of m1 took, together
+	squares float64 // of these times, together
 }
 
 func (q *proofs) fade(d decay) {
 	q.m1 *= 1 - d.m1
 	q.m15 *= 1 - d.m15
 	q.seconds *= 1 - d.m1
+	q.squares *= 1 - d.m1
 }
 
 func (q *proofs) add(seconds float64) {
 	q.m1++
 	q.m15 += per15
 	q.seconds += seconds
+	q.squares += seconds * seconds
 }
 
-// took is the mean time of the last proofs. It does not fade while there are
-// none, until those before are long over.
+// took is the mean time of the last proofs, each weighted by itself: half of
+// those who come may be through at once, but whoever looks at the threads sees
+// those that take their time. It does not fade while there are no proofs, until
+// those before are long over.
 func (q *proofs) took() float64 {
-	if q.m1 < 1e-9 { // of one proof, twenty minutes later
+	if q.m1 < 1e-9 || q.seconds <= 0 { // of one proof, twenty minutes later
 		return 0
 	}
-	return q.seconds / q.m1
+	return q.squares / q.seconds
 }
 
 func (p *pool) advance(now int64) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestProofsOfAPool holds the time that proofs take against a plain mean with
-// the weights that an average over one minute gives.
+// TestProofsOfAPool holds the time that proofs take against a plain mean over
+// thread time with the weights that an average over one minute gives.
 func TestProofsOfAPool(t *testing.T) {
 	var q proofs
 	if q.took() != 0 {
@@ -20,24 +20,25 @@ func TestProofsOfAPool(t *testing.T) {
 		}
 		q.add(s)
 	}
-	var sum, weights, weights15 float64
+	var sum, squares, weights, weights15 float64
 	for i, s := range took {
 		age := 20 * float64(len(took)-1-i)
 		sum += s * math.Exp(-age/60)
+		squares += s * s * math.Exp(-age/60)
 		weights += math.Exp(-age / 60)
 		weights15 += math.Exp(-age/900) / 15
 	}
 	for _, c := range []struct {
 		name      string
 		got, want float64
-	}{{"proven", q.m1, weights}, {"proven15", q.m15, weights15}, {"prove_time", q.took(), sum / weights}} {
+	}{{"proven", q.m1, weights}, {"proven15", q.m15, weights15}, {"prove_time", q.took(), squares / sum}} {
 		if math.Abs(c.got-c.want) > 1e-9*c.want {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
 		}
 	}
 	q.fade(decayOver(int64(15 * time.Minute / time.Microsecond)))
-	if got := q.took(); math.Abs(got-sum/weights) > 1e-6 {
-		t.Errorf("after a quarter of an hour without proofs they took %v, before %v", got, sum/weights)
+	if got := q.took(); math.Abs(got-squares/sum) > 1e-6 {
+		t.Errorf("after a quarter of an hour without proofs they took %v, before %v", got, squares/sum)
 	}
 	q.fade(decayOver(int64(time.Hour / time.Microsecond)))
 	if q.took() != 0 {
