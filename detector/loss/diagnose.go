@@ -184,3 +184,18 @@ func (p *player) scannersFor(c Change, q Question) Waits {
 	}
 	return ScannersFor(jobs, q.MaxWait, q.Late)
 }
+
+// Averts is what a change averts, over the seeds of a question.
+func (s *System) Averts(c Change, q Question) Averted {
+	q = q.filled()
+	without, with := make([]Outcome, s.chances(q.Seeds)), make([]Outcome, s.chances(q.Seeds))
+	jobs := make([]func(*player), len(with))
+	for k := range jobs {
+		jobs[k] = func(p *player) {
+			without[k] = p.play(Change{}, q.Seed+uint64(k), unbounded)
+			with[k] = p.play(c, q.Seed+uint64(k), unbounded)
+		}
+	}
+	s.each(jobs)
+	return averted(c, without, with)
+}

@@ -1,0 +1,108 @@
+package cause
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// group is a suspect with its sources in a scene.
+type group struct {
+	Accused
+	members []uint32
+	bans    []suspicion
+	// What the sweep keeps: the threads that it holds, and what a thread had
+	// been charged when that number last changed.
+	held int
+	paid float64
+}
+
+// cover is a range of sources: all that share some leading bits.
+type cover struct {
+	source
+	length int
+}
+
+// coverOf is what a prefix covers. What is narrower than a source covers it.
+func coverOf(p netip.Prefix) (cover, bool) {
+	addr := p.Addr().Unmap()
+	bits := p.Bits()
+	if p.Addr().Is4In6() {
+		bits -= 96
+	}
+	s, ok := sourceOf(addr)
+	if !ok || bits < 0 {
+		return cover{}, false
+	}
+	return s.cover(min(bits, s.length())), true
+}
+
+// length is how many bits name a source.
+func (s source) length() int {
+	if s.four {
+		return 32
+	}
+	return 64
+}
+
+func (s source) cover(bits int) cover {
+	shift := s.length() - bits
+	s.bits = s.bits >> shift << shift
+	return cover{source: s, length: bits}
+}
+
+// accuse makes the groups of a scene, in the order of their addresses, and
+// finds their members.
+func (c *scene) accuse(suspects []suspicion) []*group {
+	byCover := make(map[cover]*group)
+	var lengths [2][65]bool // of IPv6 and IPv4 prefixes
+	var all []*group
+	for _, s := range suspects {
+		v, ok := coverOf(s.Source)
+		if !ok {
+			continue
+		}
+		g := byCover[v]
+		if g == nil {
+			g = &group{Accused: Accused{Source: s.Source, Policy: s.Policy, Since: s.At}}
+			byCover[v] = g
+			all = append(all, g)
+			lengths[four(v.source)][v.length] = true
+		}
+		g.bans = append(g.bans, s)
+	}
+	for n, s := range c.sources {
+		for length, used := range lengths[four(s)] {
+			if !used || length > s.length() {
+				continue
+			}
+			if g := byCover[s.cover(length)]; g != nil {
+				g.members = append(g.members, uint32(n))
+				g.Addresses++
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *group) int { return comparePrefixes(a.Source, b.Source) })
+	return all
+}
+
+func four(s source) int {
+	if s.four {
+		return 1
+	}
+	return 0
+}
+
+// sort parts the groups in those with blame, the most of it first, and those
+// without.
+func (c *scene) sort(all []*group) (accused, idle []*group) {
+	for _, g := range all {
+		if g.Blame > 0 {
+			accused = append(accused, g)
+		} else {
+			idle = append(idle, g)
+		}
+	}
+	slices.SortStableFunc(accused, func(a, b *group) int { return cmp.Compare(b.Blame, a.Blame) })
+	return accused, idle
+}
