@@ -1,0 +1,287 @@
+package formats
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"overstay/connlog"
+)
+
+// opensshFormat is sshd in a syslog file. Address and port of the client are
+// the key of a session, because several processes serve one. The opening is
+// written from LogLevel VERBOSE on.
+//
+// The user's name stands before the address in nearly all lines and may look
+// like one. So the address is read from the end of the line; where text of the
+// client can follow it as well and there are two that it could be, the line is
+// refused.
+func opensshFormat() Format {
+	return Format{
+		Name:    "openssh",
+		Meaning: "OpenSSH's sshd in a syslog file",
+		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
+			Note: "openings and durations need LogLevel VERBOSE; stamps of a second, unless syslog writes finer ones"},
+		read: (*Parser).openssh,
+	}
+}
+
+func isOpenSSH(program []byte) bool {
+	return string(program) == "sshd" || string(program) == "sshd-session" || string(program) == "sshd-auth"
+}
+
+func (p *Parser) openssh(line []byte) error {
+	if err := p.syslog(line); err != nil {
+		return err
+	}
+	if !isOpenSSH(p.head.program) {
+		return ErrForeign
+	}
+	return p.opensshMessage(&p.head)
+}
+
+const ssh = "ssh"
+
+func (p *Parser) opensshMessage(h *syslogHead) error {
+	b, _ := after(h.message, "error: ")
+	b, _ = after(b, "fatal: ")
+	b = bytes.TrimRight(b, " ")
+	b = bytes.TrimSuffix(b, borrow(" [preauth]"))
+	if len(b) == 0 {
+		return ErrSkip
+	}
+	switch b[0] {
+	case 'A', 'F':
+		return p.sshLogin(h, b)
+	case 'C', 'D':
+		return p.sshConnection(h, b)
+	case 'I':
+		if rest, ok := after(b, "Invalid user "); ok {
+			return p.sshUnknown(h, rest)
+		}
+	case 'U':
+		return p.sshUnwelcome(h, b)
+	case 'T':
+		if rest, ok := after(b, "Timeout before authentication for "); ok {
+			if addr, n, ok := sshTail(rest); ok {
+				return p.closed(sshKey(addr, n), h.at, connlog.EndTimeout)
+			}
+		}
+	case 'B', 'b', 'd':
+		return p.sshOdd(h, b)
+	}
+	return ErrSkip
+}
+
+func sshKey(addr netip.Addr, port uint16) uint64 {
+	text := addr.As16()
+	return hash('s'+uint64(port)<<8, text[:])
+}
+
+// sshTail reads the address and port that a line ends with: [...] 192.0.2.7
+// port 46039. Older versions write no port.
+func sshTail(b []byte) (addr netip.Addr, n uint16, ok bool) {
+	before, text, ported := cutLast(b, " port ")
+	if ported {
+		if _, ok := number(text); !ok {
+			return addr, 0, false
+		}
+		b, n = before, port(text)
+	}
+	addr, ok = address(b[bytes.LastIndexByte(b, ' ')+1:])
+	return addr, n, ok
+}
+
+// sshHead reads the address and port that text begins with, and returns what
+// follows them.
+func sshHead(b []byte) (addr netip.Addr, n uint16, rest []byte, ok bool) {
+	word, rest, _ := cutByte(b, ' ')
+	word = bytes.TrimRight(word, ":")
+	if addr, ok = address(word); !ok {
+		return addr, 0, nil, false
+	}
+	if text, ok := after(rest, "port "); ok {
+		digits := fraction(text)
+		n, rest = port(text[:digits]), text[digits:]
+	}
+	return addr, n, rest, true
+}
+
+// sshLogin reads "Failed password for [invalid user] NAME from ADDRESS port
+// PORT ssh2: details", and the same with Accepted.
+func (p *Parser) sshLogin(h *syslogHead, b []byte) error {
+	b, failed := after(b, "Failed ")
+	if !failed {
+		var ok bool
+		if b, ok = after(b, "Accepted "); !ok {
+			return ErrSkip
+		}
+	}
+	method, b, ok := cut(b, " for ")
+	if !ok || bytes.IndexByte(method, ' ') >= 0 {
+		return ErrSkip
+	}
+	addr, n, user, err := sshFrom(b)
+	if err != nil {
+		return err
+	}
+	key := sshKey(addr, n)
+	user, unknown := after(user, "invalid user ")
+	switch {
+	case !failed:
+		return p.proved(key, h.at, addr, ssh, connlog.ByLogin, user)
+	case string(method) == "none", string(method) == "publickey" && !unknown:
+		return ErrSkip // what every client tries first, one key after the other
+	case unknown && p.unknown.forget(key):
+		return ErrSkip // "Invalid user" told of this attempt
+	}
+	return p.failed(key, h.at, addr, ssh, connlog.FailLogin, user)
+}
+
+// sshFrom finds " from ADDRESS port PORT ssh2" at the end of b, or, where
+// details follow it, the only one there is. user is what stands before it.
+func sshFrom(b []byte) (addr netip.Addr, n uint16, user []byte, err error) {
+	found := 0
+	for rest, end := b, len(b); ; end = len(rest) {
+		i := bytes.LastIndex(rest, borrow(" from "))
+		if i < 0 {
+			break
+		}
+		rest = b[:i]
+		a, port, tail, ok := sshHead(b[i+len(" from ") : max(end, i+len(" from "))])
+		if !ok || port == 0 || !sshProtocol(tail) {
+			continue
+		}
+		found++
+		addr, n, user = a, port, b[:i]
+		if len(tail) == len(" ssh2") && end == len(b) {
+			return addr, n, user, nil
+		}
+	}
+	switch found {
+	case 0:
+		return addr, 0, nil, ErrSkip
+	case 1:
+		return addr, n, user, nil
+	}
+	return addr, 0, nil, ErrForged
+}
+
+// sshProtocol says whether b begins with " ssh1" or " ssh2", and ends there or
+// goes on with details.
+func sshProtocol(b []byte) bool {
+	rest, ok := after(b, " ssh")
+	return ok && len(rest) > 0 && (rest[0] == '1' || rest[0] == '2') && (len(rest) == 1 || rest[1] == ':')
+}
+
+// sshConnection reads the lines of a connection's beginning and end.
+func (p *Parser) sshConnection(h *syslogHead, b []byte) error {
+	if rest, ok := after(b, "Connection from "); ok {
+		if addr, n, _, ok := sshHead(rest); ok && n > 0 {
+			p.opened(sshKey(addr, n), h.at, addr, n, ssh)
+			return nil
+		}
+		return ErrSkip
+	}
+	end := connlog.EndClient
+	rest, ok := after(b, "Connection closed by ")
+	if !ok {
+		rest, ok = after(b, "Disconnected from ")
+	}
+	if !ok {
+		if rest, ok = after(b, "Connection reset by "); ok {
+			end = connlog.EndReset
+		}
+	}
+	if !ok {
+		if rest, ok := after(b, "Did not receive identification string from "); ok {
+			return p.sshFailed(h, rest)
+		}
+		return ErrSkip
+	}
+	addr, n, ok := sshTail(rest)
+	if !ok {
+		return ErrSkip
+	}
+	return p.closed(sshKey(addr, n), h.at, end)
+}
+
+// sshFailed is a failure of whom the line's end names.
+func (p *Parser) sshFailed(h *syslogHead, b []byte) error {
+	addr, n, ok := sshTail(b)
+	if !ok {
+		return ErrSkip
+	}
+	return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+}
+
+// sshUnknown is a name that is no user's. The failed password that follows it
+// is the same attempt.
+func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
+	user, tail, ok := cutLast(b, " from ")
+	addr, n, ok2 := sshTail(tail)
+	if !ok || !ok2 {
+		return ErrSkip
+	}
+	key := sshKey(addr, n)
+	p.unknown.note(key)
+	return p.failed(key, h.at, addr, ssh, connlog.FailLogin, user)
+}
+
+// lately remembers a few keys, and forgets one when another takes its place.
+type lately [64]uint64
+
+func (l *lately) note(key uint64) { l[key%uint64(len(l))] = key }
+
+func (l *lately) forget(key uint64) bool {
+	place := &l[key%uint64(len(l))]
+	if *place != key {
+		return false
+	}
+	*place = 0
+	return true
+}
+
+// sshUnwelcome reads "User root from ADDRESS not allowed because ...", whose
+// user exists, and "Unable to negotiate with ADDRESS port PORT: ...".
+func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
+	if rest, ok := after(b, "Unable to negotiate with "); ok {
+		addr, n, _, ok := sshHead(rest)
+		if !ok {
+			return ErrSkip
+		}
+		return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+	}
+	rest, ok := after(b, "User ")
+	rest, _, ok2 := cutLast(rest, " not allowed because ")
+	user, text, ok3 := cutLast(rest, " from ")
+	addr, ok4 := address(text)
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return ErrSkip
+	}
+	return p.failed(0, h.at, addr, ssh, connlog.FailLogin, user)
+}
+
+// sshOdd reads what becomes of those who do not speak the protocol, and of
+// those for whom there was no room.
+func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
+	if rest, ok := after(b, "Bad protocol version identification "); ok {
+		_, rest, _ = cutLast(rest, " from ")
+		return p.sshFailed(h, rest)
+	}
+	if rest, ok := after(b, "banner exchange: Connection from "); ok {
+		addr, n, _, ok := sshHead(rest)
+		if !ok {
+			return ErrSkip
+		}
+		return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+	}
+	rest, ok := after(b, "drop connection #")
+	_, rest, ok2 := cut(rest, " from ")
+	word, rest, _ := cutByte(rest, ' ')
+	addr, _, ok3 := addressPort(word)
+	if !ok || !ok2 || !ok3 || !endsWith(rest, " past MaxStartups") {
+		return ErrSkip
+	}
+	return p.refused(h.at, addr, ssh, connlog.RefuseBusy)
+}

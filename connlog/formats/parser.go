@@ -1,0 +1,196 @@
+package formats
+
+import (
+	"net/netip"
+	"time"
+
+	"overstay/connlog"
+)
+
+// Parser turns the lines of one log into events. It is not for concurrent use.
+type Parser struct {
+	read    func(*Parser, []byte) error
+	service string
+	boot    string
+
+	stamps stamps
+	head   syslogHead
+	words  words
+	open   sessions
+	queue  sessions // messages on their way, by queue id
+	json   jsonReader
+
+	unknown       lately // SSH users that do not exist
+	busy, threads int    // that the line of an opening tells
+
+	nextConn uint64
+	emit     func(*connlog.Event)
+	event    connlog.Event
+}
+
+// Parse gives the events of one line to emit. An event is valid until emit
+// returns. The line has no line end, or one that is cut off.
+//
+// A line without events is an error that says why: ErrSkip, ErrForeign,
+// ErrOrphan, ErrForged or ErrMalformed; none of them changes how the next line
+// is read. The line is only read, and not kept.
+func (p *Parser) Parse(line []byte, emit func(*connlog.Event)) error {
+	for n := len(line); n > 0 && (line[n-1] == '\n' || line[n-1] == '\r'); n-- {
+		line = line[:n-1]
+	}
+	if len(line) > maxLine {
+		return ErrMalformed
+	}
+	p.emit = emit
+	return p.read(p, line)
+}
+
+// maxLine is the length of a line that is looked at.
+const maxLine = 1 << 20
+
+// Finish says that the log is at its end, and returns how many connections
+// were open then as far as it told.
+func (p *Parser) Finish(func(*connlog.Event)) (openAtEnd int) { return p.open.size() }
+
+// begin clears the event that the next send gives away.
+func (p *Parser) begin(kind connlog.Kind, at int64, addr netip.Addr, service string) *connlog.Event {
+	e := &p.event
+	*e = connlog.Event{Kind: kind, Time: time.UnixMicro(at).UTC(), Boot: p.boot, ClientIP: addr, Service: service}
+	if p.service != "" {
+		e.Service = p.service
+	}
+	return e
+}
+
+func (p *Parser) send() { p.emit(&p.event) }
+
+func (p *Parser) number() uint64 {
+	n := p.nextConn
+	p.nextConn++
+	return n
+}
+
+// visit is a connection that one line tells in full.
+type visit struct {
+	addr     netip.Addr
+	port     uint16
+	service  string
+	from, to int64 // microseconds
+	proven   connlog.By
+	provenAt int64 // 0: when it ended
+	fails    connlog.What
+	times    int // of the failure
+	user     []byte
+	end      connlog.End
+	bytesIn  int64
+	bytesOut int64
+}
+
+// maxFails is the number of failures that one line is believed.
+const maxFails = 100
+
+// tell sends the events of a visit.
+func (p *Parser) tell(v *visit) {
+	v.from = min(v.from, v.to)
+	n := p.number()
+	e := p.begin(connlog.Open, v.from, v.addr, v.service)
+	e.Conn, e.ClientPort = n, v.port
+	p.send()
+	times := 0
+	if v.fails != "" {
+		times = min(max(v.times, 1), maxFails)
+	}
+	for range times {
+		e = p.begin(connlog.Fail, v.to, v.addr, v.service)
+		e.Conn, e.What, e.User = n, v.fails, p.words.of(v.user)
+		p.send()
+	}
+	if v.proven != "" {
+		at := v.provenAt
+		if at == 0 {
+			at = v.to
+		}
+		e = p.begin(connlog.Proven, min(max(at, v.from), v.to), v.addr, v.service)
+		e.Conn, e.By, e.User = n, v.proven, p.words.of(v.user)
+		p.send()
+	}
+	e = p.begin(connlog.Close, v.to, v.addr, v.service)
+	e.Conn, e.Held, e.Proven = n, time.Duration(v.to-v.from)*time.Microsecond, v.proven != ""
+	e.Fails, e.End, e.BytesIn, e.BytesOut = times, v.end, v.bytesIn, v.bytesOut
+	p.send()
+}
+
+// opened begins a connection that other lines will name by key. One that has
+// the same key is over: its end was not written.
+func (p *Parser) opened(key uint64, at int64, addr netip.Addr, port uint16, service string) *session {
+	if old, ok := p.open.take(key); ok {
+		p.over(&old, at, connlog.EndError)
+	}
+	if old, ok := p.open.crowded(); ok {
+		p.over(&old, at, connlog.EndError)
+	}
+	if p.service != "" {
+		service = p.service
+	}
+	s := p.open.put(key, session{conn: p.number(), addr: addr, service: service, opened: at})
+	e := p.begin(connlog.Open, at, addr, service)
+	e.Conn, e.ClientPort, e.Busy, e.Threads = s.conn, port, p.busy, p.threads
+	p.send()
+	return s
+}
+
+// over closes a session that is no longer kept.
+func (p *Parser) over(s *session, at int64, end connlog.End) {
+	at = max(at, s.opened)
+	e := p.begin(connlog.Close, at, s.addr, s.service)
+	e.Conn, e.Held = s.conn, time.Duration(at-s.opened)*time.Microsecond
+	e.Proven, e.Fails, e.End = s.proven, s.fails, end
+	p.send()
+}
+
+// closed ends the session of a key.
+func (p *Parser) closed(key uint64, at int64, end connlog.End) error {
+	s, ok := p.open.take(key)
+	if !ok {
+		return ErrOrphan
+	}
+	if s.end != "" {
+		end = s.end
+	}
+	p.over(&s, at, end)
+	return nil
+}
+
+// failed tells of a failure: of the session of a key if its address is the
+// one that the line names, else of that address alone.
+func (p *Parser) failed(key uint64, at int64, addr netip.Addr, service string, what connlog.What, user []byte) error {
+	e := p.begin(connlog.Fail, at, addr, service)
+	if s := p.open.get(key); s != nil && s.addr == addr {
+		s.fails++
+		e.Conn, e.Service = s.conn, s.service
+	}
+	e.What, e.User = what, p.words.of(user)
+	p.send()
+	return nil
+}
+
+// proved is failed for a proof. A connection is proven once for each thing.
+func (p *Parser) proved(key uint64, at int64, addr netip.Addr, service string, by connlog.By, user []byte) error {
+	e := p.begin(connlog.Proven, at, addr, service)
+	if s := p.open.get(key); s != nil && s.addr == addr {
+		s.proven = true
+		e.Conn, e.Service = s.conn, s.service
+	}
+	e.By, e.User = by, p.words.of(user)
+	p.send()
+	return nil
+}
+
+// refused tells of a connection that was turned away. The address may be
+// unknown: logs often say only that somebody was.
+func (p *Parser) refused(at int64, addr netip.Addr, service string, why connlog.Reason) error {
+	e := p.begin(connlog.Refuse, at, addr, service)
+	e.Reason, e.Count = why, 1
+	p.send()
+	return nil
+}

@@ -1,0 +1,269 @@
+package formats
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"overstay/connlog"
+)
+
+// postfixFormat is Postfix in a syslog file. Each smtpd serves one client at a
+// time, so host and number of the process are the key of a session. A message
+// counts when the queue manager has taken it.
+//
+// Clients are written as name[address]. The name comes from DNS, where a
+// stranger may have it made, but Postfix lets no brackets and blanks into it.
+func postfixFormat() Format {
+	return Format{
+		Name:    "postfix",
+		Meaning: "Postfix (smtpd, postscreen, anvil) in a syslog file",
+		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
+			Note: "stamps of a second, unless syslog writes finer ones; a full server names nobody that it turns away"},
+		read: (*Parser).postfix,
+	}
+}
+
+func isPostfix(program []byte) bool { return bytes.HasPrefix(program, borrow("postfix")) }
+
+func (p *Parser) postfix(line []byte) error {
+	if err := p.syslog(line); err != nil {
+		return err
+	}
+	if !isPostfix(p.head.program) {
+		return ErrForeign
+	}
+	return p.postfixMessage(&p.head)
+}
+
+func (p *Parser) postfixMessage(h *syslogHead) error {
+	slash := bytes.LastIndexByte(h.program, '/')
+	switch string(h.program[slash+1:]) {
+	case "smtpd":
+		return p.smtpd(h, slash)
+	case "qmgr":
+		return p.qmgr(h)
+	case "postscreen":
+		return p.postscreen(h)
+	case "master":
+		if contains(h.message, "has reached its process limit") {
+			return p.refused(h.at, netip.Addr{}, "smtp", connlog.RefuseBusy)
+		}
+	}
+	return ErrSkip
+}
+
+// smtpService is smtp, or the name that a line like postfix/submission/smtpd
+// gives.
+func (p *Parser) smtpService(program []byte, slash int) string {
+	if slash < 0 {
+		return "smtp"
+	}
+	_, name, ok := cutByte(program[:slash], '/')
+	if !ok || string(name) == "smtpd" {
+		return "smtp"
+	}
+	return p.words.of(name)
+}
+
+func (p *Parser) smtpd(h *syslogHead, slash int) error {
+	b, service, key := h.message, p.smtpService(h.program, slash), hash('p', h.process)
+	if rest, ok := after(b, "connect from "); ok {
+		addr, _, ok := client(rest)
+		if !ok {
+			return ErrSkip // connect from unknown[unknown]
+		}
+		p.opened(key, h.at, addr, 0, service)
+		return nil
+	}
+	if rest, ok := after(b, "disconnect from "); ok {
+		return p.smtpLeft(h, key, service, rest)
+	}
+	if rest, ok := after(b, "warning: "); ok {
+		return p.smtpWarning(h, key, service, rest)
+	}
+	if rest, ok := after(b, "lost connection after "); ok {
+		return p.willEnd(key, rest, connlog.EndReset)
+	}
+	if rest, ok := after(b, "timeout after "); ok {
+		return p.willEnd(key, rest, connlog.EndTimeout)
+	}
+	if rest, ok := after(b, "too many errors after "); ok {
+		return p.willEnd(key, rest, connlog.EndServer)
+	}
+	if rest, ok := after(b, "improper command pipelining after "); ok {
+		_, rest, _ = cut(rest, " from ")
+		return p.smtpFailed(h, key, service, rest, connlog.FailCommand, nil)
+	}
+	if rest, ok := after(b, "SSL_accept error from "); ok {
+		return p.smtpFailed(h, key, service, rest, connlog.FailTLS, nil)
+	}
+	return p.smtpMail(h, key, service)
+}
+
+// client reads name[address] at the beginning of b.
+func client(b []byte) (addr netip.Addr, rest []byte, ok bool) {
+	_, b, ok = cutByte(b, '[')
+	inner, rest, ok2 := cutByte(b, ']')
+	if !ok || !ok2 {
+		return addr, nil, false
+	}
+	inner, _ = after(inner, "IPv6:")
+	addr, ok = address(inner)
+	return addr, rest, ok
+}
+
+func (p *Parser) smtpFailed(h *syslogHead, key uint64, service string, rest []byte, what connlog.What, user []byte) error {
+	addr, _, ok := client(rest)
+	if !ok {
+		return ErrSkip
+	}
+	return p.failed(key, h.at, addr, service, what, user)
+}
+
+// willEnd notes how the session of a key ends; its disconnect follows.
+func (p *Parser) willEnd(key uint64, b []byte, end connlog.End) error {
+	_, rest, ok := cut(b, " from ")
+	if addr, _, ok2 := client(rest); ok && ok2 {
+		if s := p.open.get(key); s != nil && s.addr == addr {
+			s.end = end
+		}
+	}
+	return ErrSkip
+}
+
+// smtpLeft ends a session. The counts of commands behind the address, which
+// Postfix writes since version 3.0, prove what no other line did.
+func (p *Parser) smtpLeft(h *syslogHead, key uint64, service string, b []byte) error {
+	addr, counts, ok := client(b)
+	if !ok {
+		return ErrSkip
+	}
+	s := p.open.get(key)
+	if s == nil || s.addr != addr {
+		return ErrOrphan
+	}
+	if !s.proven {
+		var by connlog.By
+		switch {
+		case succeeded(counts, " data=") || succeeded(counts, " bdat="):
+			by = connlog.ByMessage
+		case succeeded(counts, " auth="):
+			by = connlog.ByLogin
+		}
+		if by != "" {
+			_ = p.proved(key, h.at, addr, service, by, nil)
+		}
+	}
+	return p.closed(key, h.at, connlog.EndClient)
+}
+
+// succeeded says whether a command was taken: data=1 and data=1/2 say so,
+// data=0/1 does not.
+func succeeded(counts []byte, command string) bool {
+	i := bytes.Index(counts, borrow(command))
+	if i < 0 {
+		return false
+	}
+	i += len(command)
+	return i < len(counts) && counts[i] >= '1' && counts[i] <= '9'
+}
+
+func (p *Parser) smtpWarning(h *syslogHead, key uint64, service string, b []byte) error {
+	if rest, ok := after(b, "Connection concurrency limit exceeded: "); ok {
+		_, rest, _ = cut(rest, " from ")
+		addr, _, ok := client(rest)
+		if !ok {
+			return ErrSkip
+		}
+		return p.refused(h.at, addr, service, connlog.RefuseSessions)
+	}
+	if rest, ok := after(b, "non-SMTP command from "); ok {
+		return p.smtpFailed(h, key, service, rest, connlog.FailCommand, nil)
+	}
+	// warning: name[address]: SASL LOGIN authentication failed: why, sasl_username=user
+	name, rest, ok := cut(b, ": SASL ")
+	if !ok || bytes.IndexByte(name, ' ') >= 0 || !contains(rest, " authentication failed") {
+		return ErrSkip
+	}
+	_, user, _ := cut(rest, ", sasl_username=")
+	return p.smtpFailed(h, key, service, name, connlog.FailLogin, user)
+}
+
+// smtpMail reads lines that begin with a queue id, or with NOQUEUE.
+func (p *Parser) smtpMail(h *syslogHead, key uint64, service string) error {
+	id, b, ok := cut(h.message, ": ")
+	if !ok || len(id) > maxQueueID {
+		return ErrSkip
+	}
+	if rest, ok := after(b, "client="); ok {
+		return p.smtpMessage(h, key, service, id, rest)
+	}
+	for _, verdict := range []string{"reject: ", "milter-reject: "} {
+		rest, ok := after(b, verdict)
+		if !ok {
+			continue
+		}
+		stage, rest, _ := cut(rest, " from ")
+		what := connlog.FailCommand
+		if string(stage) == "RCPT" {
+			what = connlog.FailRecipient
+		}
+		return p.smtpFailed(h, key, service, rest, what, nil)
+	}
+	return ErrSkip
+}
+
+// maxQueueID is longer than any queue id, the long ones as well.
+const maxQueueID = 24
+
+// smtpMessage notes which session a message comes from, and that a client
+// which may send under a name has logged in.
+func (p *Parser) smtpMessage(h *syslogHead, key uint64, service string, id, b []byte) error {
+	addr, rest, ok := client(b)
+	if !ok {
+		return ErrSkip
+	}
+	if p.queue.limit == 0 {
+		p.queue.limit = p.open.limit
+	}
+	p.queue.crowded()
+	p.queue.put(hash('q', id), session{conn: key, addr: addr, service: service})
+	if _, user, ok := cut(rest, ", sasl_username="); ok {
+		user, _, _ = cut(user, ", sasl_sender=")
+		return p.proved(key, h.at, addr, service, connlog.ByLogin, user)
+	}
+	return ErrSkip
+}
+
+// qmgr takes a message over: from here on it is accepted mail.
+func (p *Parser) qmgr(h *syslogHead) error {
+	id, b, ok := cut(h.message, ": ")
+	if !ok || len(id) > maxQueueID || !bytes.HasPrefix(b, borrow("from=<")) {
+		return ErrSkip
+	}
+	m, ok := p.queue.take(hash('q', id))
+	if !ok {
+		return ErrSkip // made here, or taken over before
+	}
+	return p.proved(m.conn, h.at, m.addr, m.service, connlog.ByMessage, nil)
+}
+
+// postscreen turns clients away before they get to a smtpd.
+func (p *Parser) postscreen(h *syslogHead) error {
+	rest, ok := after(h.message, "NOQUEUE: reject: CONNECT from ")
+	if !ok {
+		return ErrSkip
+	}
+	addr, rest, ok := client(rest)
+	if !ok {
+		return ErrSkip
+	}
+	switch {
+	case contains(rest, "all server ports busy"), contains(rest, "all screening ports busy"):
+		return p.refused(h.at, addr, "smtp", connlog.RefuseBusy)
+	case contains(rest, "too many connections"):
+		return p.refused(h.at, addr, "smtp", connlog.RefuseSessions)
+	}
+	return ErrSkip
+}

@@ -1,0 +1,140 @@
+package formats
+
+// syslogHead is what stands before the message of a line that went through
+// syslog.
+type syslogHead struct {
+	at      int64
+	program []byte // postfix/smtpd
+	process []byte // its number; empty if it has none
+	message []byte
+}
+
+// syslog reads the head of a line into p.head: the classic stamp and that of
+// RFC 3339, and RFC 5424, each with or without a priority before it. A line
+// that a program wrote itself, without host and name, has an empty program.
+func (p *Parser) syslog(b []byte) error {
+	b = withoutPriority(b)
+	versioned := len(b) > 2 && b[0] == '1' && b[1] == ' '
+	if versioned {
+		b = b[2:]
+	}
+	at, n, err := p.stamps.syslog(b)
+	if err == errStamp {
+		at, n, err = p.stamps.iso(b)
+	}
+	if err == ErrNoYear {
+		return err
+	}
+	if err != nil || n >= len(b) || b[n] != ' ' {
+		return ErrMalformed
+	}
+	p.head = syslogHead{at: at}
+	b = b[n+1:]
+	if versioned {
+		return p.head.structured(b)
+	}
+	return p.head.tagged(b)
+}
+
+// withoutPriority cuts <38> off.
+func withoutPriority(b []byte) []byte {
+	if len(b) < 3 || b[0] != '<' {
+		return b
+	}
+	for i := 1; i < len(b) && i < 5; i++ {
+		if b[i] == '>' {
+			return b[i+1:]
+		}
+	}
+	return b
+}
+
+// structured reads what follows the stamp in RFC 5424: host, program, process,
+// message id and structured data, of which each may be "-".
+func (h *syslogHead) structured(b []byte) error {
+	_, b, _ = cutByte(b, ' ')
+	h.program, b, _ = cutByte(b, ' ')
+	h.process, b, _ = cutByte(b, ' ')
+	_, b, ok := cutByte(b, ' ')
+	if !ok {
+		return ErrMalformed
+	}
+	if len(h.process) == 1 && h.process[0] == '-' {
+		h.process = nil
+	}
+	if rest, ok := after(b, "- "); ok {
+		b = rest
+	} else if len(b) > 0 && b[0] == '[' {
+		if _, b, ok = cut(b, "] "); !ok {
+			return ErrMalformed
+		}
+	}
+	h.message = trimBOM(b)
+	return nil
+}
+
+func trimBOM(b []byte) []byte {
+	b, _ = after(b, "\xEF\xBB\xBF")
+	return b
+}
+
+// tagged reads what follows the stamp elsewhere: host program[process]: message.
+// The host may be missing.
+func (h *syslogHead) tagged(b []byte) error {
+	for len(b) > 0 && b[0] == ' ' { // a host that was empty
+		b = b[1:]
+	}
+	for range 2 {
+		word, rest, ok := cutByte(b, ' ')
+		if n := len(word); n > 1 && word[n-1] == ':' {
+			h.name(word[:n-1])
+			h.message = rest
+			return nil
+		}
+		if !ok {
+			break
+		}
+		b = rest
+	}
+	return ErrMalformed
+}
+
+// name splits program[process].
+func (h *syslogHead) name(tag []byte) {
+	h.program = tag
+	if n := len(tag); tag[n-1] == ']' {
+		if program, process, ok := cutByte(tag[:n-1], '['); ok {
+			h.program, h.process = program, process
+		}
+	}
+}
+
+// syslogFormat is a file that several programs write to.
+func syslogFormat() Format {
+	return Format{
+		Name:    "syslog",
+		Meaning: "a syslog file of several of Postfix, Dovecot, OpenSSH and HAProxy",
+		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: second * 1000, Note: "as much as each of the programs tells"},
+		read:    (*Parser).anyProgram,
+		weight:  -1, // who writes alone is called by name
+	}
+}
+
+// anyProgram reads a line of any of the programs that write to syslog.
+func (p *Parser) anyProgram(line []byte) error {
+	if err := p.syslog(line); err != nil {
+		return err
+	}
+	h := &p.head
+	switch {
+	case isPostfix(h.program):
+		return p.postfixMessage(h)
+	case isDovecot(h.program):
+		return p.dovecotMessage(h)
+	case isOpenSSH(h.program):
+		return p.opensshMessage(h)
+	case isHAProxy(h.program):
+		return p.haproxyMessage(h.message)
+	}
+	return ErrForeign
+}
