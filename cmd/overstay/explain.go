@@ -27,6 +27,9 @@ func explain(err error) (what, hint string) {
 	var noSuggestion *noSuggestionError
 	var inside *banlist.InsideError
 	var notAllowed *notAllowedError
+	var noEvents *app.NoEventsError
+	var noPool *app.NoPoolError
+	var outOfRange *app.OutOfRangeError
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &usage):
@@ -48,6 +51,12 @@ func explain(err error) (what, hint string) {
 	case errors.As(err, &inside):
 		what = "it is banned as part of " + sourceText(inside.Net.Prefix)
 		hint = insideHint(inside.Prefix, inside.Net.Prefix)
+	case errors.As(err, &noEvents):
+		hint = "A connection log is what overstay serve writes: JSON lines, plain, .gz or .zst."
+	case errors.As(err, &noPool), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
+		hint = "More: overstay why --help"
+	case errors.As(err, &outOfRange):
+		hint = "It tells of " + spanText(outOfRange.From, outOfRange.To) + "."
 	case errors.As(err, &notAllowed):
 		hint = "What is on the allow list: overstay allow"
 	case errors.Is(err, errNothingImported):

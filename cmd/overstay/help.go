@@ -8,7 +8,7 @@ ranks source addresses by the threads they hold, and bans those that hold them
 against others. A ban ends the sessions of its source: their threads are free.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 found something
-(check: the address is banned).`
+(check: the address is banned; why: the cause is an attack).`
 
 const serveHelp = `Runs the services of the configuration, the connection log, the detector and the
 banned-host list in one process. Without a configuration file it serves smtp,
@@ -53,8 +53,8 @@ ranking as the log grows. Into a pipe, or with --once, prints one table.
   LOAD1..15 threads held, averaged      SHARE    of the pool's threads
             over 1, 5, 15 minutes       REFUSED  refusals a minute
   UNPROVEN  of CONNS, those that have   FAILS    failures a minute
-            done nothing yet that a
-            real client does`
+            done nothing yet that a     BLAME    refusals of others a minute
+            real client does                     that its threads cause`
 
 const configCheckHelp = `Reads a configuration file and says what is wrong with it: where, and what.
 
@@ -93,3 +93,42 @@ are open go on.`
 const userDelHelp = `Takes a user out of the user file. Nobody can log in by that name any more, and
 mail for it is refused. Sessions that are open go on. The mail that is there
 stays, and the command says where.`
+
+const whyHelp = `Without an address: says why clients were told that the server is too busy, and
+what would have helped. It looks at the last stretch of refusals in the log, or
+at the time that --from and --to name, sends the arrivals of that time through
+the pool again, and counts what is refused without the suspects, without the
+wait for the virus scanner, and with more threads. The verdict is the change
+that averts most: attack, scanner or undersized; mixed where none averts half.
+Suspects are those whom the policies in force find in that log, or the built-in
+ones where none is in force. Who is on the allow list is no suspect.
+
+With an address or a prefix: says what list and log know of it, by which policy
+it was found, with what evidence, and what a ban of it would have changed.
+
+LOG are finished files, plain, gzip or zstd, in any order, or - for standard
+input. Without any, it is the configured log, read back by read_back or --last.
+A file whose name is an address is named as ./ADDRESS.
+
+Times are local or RFC 3339. 15:04 is the last such time in the log; 2h is two
+hours before its end.
+
+Exit codes: 0 no attack, 3 an attack is a cause (without an address only).`
+
+const analyzeHelp = `Applies policies to finished logs, and says what they would have done: when, to
+whom, for how long and on what grounds; and how many refusals that would have
+averted. The same code decides as in serve and detect, so on a log of theirs it
+finds what they found. The allow list, the list's history and the addresses of
+this machine are not asked.
+
+LOG are finished files, plain, gzip or zstd, in any order, or - for standard
+input. Of the file that --policy names, only [[policy]] and [detector] count.
+Lines that are no events are counted and skipped; a file that cannot be read is
+said, and the exit code is 1 although the others are told of.`
+
+const policyDiffHelp = `Applies the policies of two configuration files to the same finished logs, and
+says which decisions only one of them makes, which both make at another time,
+for another length or with another action, and how many refusals each averts.
+Of the files, only [[policy]] and [detector] count.
+
+Exit codes: 0 compared, whether there is a difference or not (--json: equal).`

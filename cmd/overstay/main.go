@@ -20,7 +20,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong flags, arguments or configuration
-	exitFound  = 3 // check: banned
+	exitFound  = 3 // check: banned; why: an attack
 )
 
 func main() {
@@ -57,12 +57,14 @@ func exitCode(err error) int {
 	var usage *usageError
 	var config *app.ConfigError
 	var unreadable *unreadableError
+	var noPool *app.NoPoolError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &found):
 		return exitFound
-	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &unreadable):
+	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &unreadable),
+		errors.As(err, &noPool), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
 		return exitUsage
 	default:
 		return exitFailed

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // The scripts change the zone.
@@ -26,7 +32,46 @@ func TestMain(m *testing.M) {
 	if os.Getenv(commandEnv) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"overstay": main})
+	testscript.Main(m, map[string]func(){"overstay": main, "scenario": scenario})
+}
+
+// scenario writes the log of one of the traffic's scenarios to standard output:
+// scenario NAME SEED. Of a test binary that is called by this name it is all
+// that happens, which is of use at a terminal too.
+func scenario() {
+	if err := writeScenario(os.Stdout, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitFailed)
+	}
+}
+
+func writeScenario(w io.Writer, arguments []string) error {
+	if len(arguments) != 2 {
+		return errors.New("usage: scenario NAME SEED")
+	}
+	seed, err := strconv.ParseUint(arguments[1], 10, 64)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, s := range traffic.Scenarios() {
+		if known = append(known, s.Name); s.Name != arguments[0] {
+			continue
+		}
+		sim := s.Simulation(seed)
+		events, err := sim.Events()
+		if err != nil {
+			return err
+		}
+		out := bufio.NewWriter(w)
+		for e := range events {
+			if _, err := out.Write(append(connlog.Append(nil, e), '\n')); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	}
+	return fmt.Errorf("no scenario %q; there are: %s", arguments[0], strings.Join(known, " "))
 }
 
 // TestScripts runs sessions of the real command.

@@ -16,6 +16,7 @@ type observation struct {
 	logger *slog.Logger
 	event  func(e *connlog.Event, live bool) // e is valid until it returns
 	live   func()                            // called once, when the log's present end is reached
+	skip   func()                            // called for each line that is no event, if set
 }
 
 // observe follows the log at path until ctx ends. A line that is no event is
@@ -40,6 +41,9 @@ func observe(ctx context.Context, path string, o observation) error {
 		}
 		if err := parser.Parse(line.Text, &event); err != nil {
 			malformed++
+			if o.skip != nil {
+				o.skip()
+			}
 			// The first ones, then each power of two: a log full of garbage
 			// must not make another.
 			if malformed < 4 || malformed&(malformed-1) == 0 {

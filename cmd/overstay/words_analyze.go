@@ -1,0 +1,273 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"overstay/detector"
+	"overstay/detector/cause"
+	"overstay/detector/loss"
+	"overstay/internal/app"
+)
+
+// Everything that analyze and policy diff say.
+
+// analysis tells what policies did with a log.
+func (u *ui) analysis(a *app.Analysis, most int) error {
+	if u.json {
+		return u.printJSON(viewAnalysis(a))
+	}
+	u.print("Log       %s: %s, %s", spanText(a.Read.From, a.Read.To), count(a.Read.Lines, "line", "lines"), count(a.Read.Files, "file", "files"))
+	u.paragraph("Policies  ", "          ", "%s", listText(a.Policies, 0))
+	u.print("")
+	u.decisions(a.Decisions, most)
+	if a.Dropped > 0 {
+		u.print("  and %d decisions that were not kept", a.Dropped)
+	}
+	u.print("")
+	for _, r := range a.Pools {
+		u.pool(r)
+	}
+	u.readText(&a.Read)
+	if old := a.Stats.OldBoot; old > 0 {
+		u.say("%s left out, of a server process that had ended by then: are these the logs of two servers?", count(old, "line was", "lines were"))
+	}
+	return nil
+}
+
+// decisions lists what was decided, the first ones of many.
+func (u *ui) decisions(all []detector.Decision, most int) {
+	if len(all) == 0 {
+		u.print("Nothing would have been decided.")
+		return
+	}
+	n := shown(len(all), most)
+	for i := range n {
+		u.row("%s", decisionText(&all[i]))
+	}
+	u.more(n, len(all), ": -n 0 prints all")
+}
+
+// decisionText tells a decision on one line.
+func decisionText(d *detector.Decision) string {
+	return fmt.Sprintf("%s  %-9s %s  %s  %s: %s", whenText(d.At), actionText(d.Action), sourceText(d.Source),
+		lengthText(d.Duration), d.Policy, holding(d.Evidence))
+}
+
+func actionText(a detector.Action) string {
+	if a == detector.Suggest {
+		return "suggested"
+	}
+	return "banned"
+}
+
+// pool tells what bans would have averted in one pool.
+func (u *ui) pool(r *cause.Report) {
+	if r.Refused == 0 {
+		u.paragraph("", "    ", "%s: nobody was refused. %s", r.Pool, peakText(r))
+		return
+	}
+	u.paragraph("", "    ", "%s: %s; %s. Verdict: %s.",
+		r.Pool, strings.TrimSuffix(refusedText(r), "."), avertedText(r), r.Diagnosis.Finding.Verdict)
+}
+
+// avertedText says what the bans, as they were timed, would have averted.
+func avertedText(r *cause.Report) string {
+	s, all := r.Policy.Averted, r.Diagnosis.Refused.Median
+	if len(r.Suspects) == 0 {
+		return "no ban would have averted any"
+	}
+	return fmt.Sprintf("these bans would have averted %d%s", s.Median, inBrackets(percent(s.Median, all), spreadText(s)))
+}
+
+// policyDiff tells what changes from one set of policies to another.
+func (u *ui) policyDiff(d *app.PolicyDiff, most int) error {
+	if u.json {
+		return u.printJSON(viewDiff(d))
+	}
+	if d.Equal() {
+		u.print("No difference: both make the same %s.", count(d.Same, "decision", "decisions"))
+	} else {
+		u.print("%s the same, %d different, %d only by the old policies, %d only by the new ones",
+			count(d.Same, "decision", "decisions"), len(d.Changed), len(d.OnlyOld), len(d.OnlyNew))
+	}
+	u.unmatched("Only the old policies:", "- ", "the new ones ban its net", d.OnlyOld, most)
+	u.unmatched("Only the new policies:", "+ ", "the old ones ban its net", d.OnlyNew, most)
+	u.changes(d.Changed, most)
+	u.print("")
+	for i := range d.Pools {
+		u.poolDiff(&d.Pools[i])
+	}
+	if d.Dropped > 0 {
+		u.say("%s not kept and not compared.", count(d.Dropped, "decision was", "decisions were"))
+	}
+	u.readText(&d.Read)
+	return nil
+}
+
+func (u *ui) unmatched(title, mark, netText string, all []app.Unmatched, most int) {
+	if len(all) == 0 {
+		return
+	}
+	u.print("")
+	u.print("%s", title)
+	n := shown(len(all), most)
+	for i := range n {
+		text := decisionText(&all[i].Decision)
+		if net := all[i].Within; net != nil {
+			text += inBrackets(netText + ", " + sourceText(net.Source))
+		}
+		u.row("%s%s", mark, text)
+	}
+	u.more(n, len(all), "")
+}
+
+func (u *ui) changes(all []app.Changed, most int) {
+	if len(all) == 0 {
+		return
+	}
+	u.print("")
+	u.print("Both, but not the same:")
+	n := shown(len(all), most)
+	for i := range n {
+		u.row("~ %s  %s", sourceText(all[i].New.Source), changeText(&all[i]))
+	}
+	u.more(n, len(all), "")
+}
+
+// changeText says what is different between two decisions.
+func changeText(c *app.Changed) string {
+	parts := make([]string, 0, len(c.What))
+	for _, what := range c.What {
+		parts = append(parts, map[string]string{
+			"at":       whenText(c.Old.At) + " becomes " + shiftText(c.New.At.Sub(c.Old.At)),
+			"duration": "for " + lengthText(c.Old.Duration) + " becomes for " + lengthText(c.New.Duration),
+			"action":   actionText(c.Old.Action) + " becomes " + actionText(c.New.Action),
+			"policy":   c.Old.Policy + " becomes " + c.New.Policy,
+			"services": "other services",
+		}[what])
+	}
+	return strings.Join(parts, "; ")
+}
+
+func shiftText(d time.Duration) string {
+	if d < 0 {
+		return secondsText(-d.Seconds()) + " earlier"
+	}
+	return secondsText(d.Seconds()) + " later"
+}
+
+func (u *ui) poolDiff(p *app.PoolDiff) {
+	if p.Refused == 0 {
+		u.print("%s: nobody was refused.", p.Pool)
+		return
+	}
+	u.paragraph("", "    ", "%s: %d were refused; averted by the old policies: %s, by the new ones: %s.", p.Pool, p.Refused,
+		shareText(p.Old.Policy.Averted, p.Old.Diagnosis.Refused), shareText(p.New.Policy.Averted, p.New.Diagnosis.Refused))
+}
+
+// shareText writes a number of averted refusals as a part of all that could be
+// averted.
+func shareText(averted, of loss.Spread) string {
+	return fmt.Sprintf("%d of %d%s", averted.Median, of.Median, inBrackets(spreadText(averted)))
+}
+
+// decisionView is a decision as JSON, the same everywhere.
+type decisionView struct {
+	ID       string            `json:"id"`
+	Policy   string            `json:"policy"`
+	Action   detector.Action   `json:"action"`
+	Source   string            `json:"source"`
+	Services []string          `json:"services,omitempty"`
+	At       time.Time         `json:"at"`
+	Seconds  float64           `json:"duration_s"`
+	Evidence detector.Evidence `json:"evidence"`
+}
+
+func viewDecision(d *detector.Decision) decisionView {
+	return decisionView{
+		ID: d.ID, Policy: d.Policy, Action: d.Action, Source: sourceText(d.Source), Services: d.Services,
+		At: d.At, Seconds: d.Duration.Seconds(), Evidence: d.Evidence,
+	}
+}
+
+func viewDecisions(all []detector.Decision) []decisionView {
+	views := make([]decisionView, 0, len(all))
+	for i := range all {
+		views = append(views, viewDecision(&all[i]))
+	}
+	return views
+}
+
+type analysisView struct {
+	Log       app.LogsRead    `json:"log"`
+	Policies  []string        `json:"policies"`
+	Decisions []decisionView  `json:"decisions"`
+	Dropped   int             `json:"decisions_dropped,omitempty"`
+	Pools     []*cause.Report `json:"pools"`
+	OldBoot   uint64          `json:"lines_of_ended_boots,omitempty"`
+}
+
+func viewAnalysis(a *app.Analysis) analysisView {
+	return analysisView{
+		Log: a.Read, Policies: orEmpty(a.Policies), Decisions: viewDecisions(a.Decisions), Dropped: a.Dropped,
+		Pools: orEmpty(a.Pools), OldBoot: a.Stats.OldBoot,
+	}
+}
+
+type unmatchedView struct {
+	decisionView
+	Within string `json:"within,omitempty"` // the net that the other set bans
+}
+
+type changedView struct {
+	What []string     `json:"what"`
+	Old  decisionView `json:"old"`
+	New  decisionView `json:"new"`
+}
+
+type poolDiffView struct {
+	Pool    string      `json:"pool"`
+	Refused uint64      `json:"refused"`
+	Old     loss.Spread `json:"averted_old"`
+	New     loss.Spread `json:"averted_new"`
+}
+
+type diffView struct {
+	Log     app.LogsRead    `json:"log"`
+	Equal   bool            `json:"equal"`
+	Same    int             `json:"same"`
+	OnlyOld []unmatchedView `json:"only_old"`
+	OnlyNew []unmatchedView `json:"only_new"`
+	Changed []changedView   `json:"changed"`
+	Pools   []poolDiffView  `json:"pools"`
+	Dropped int             `json:"decisions_dropped,omitempty"`
+}
+
+func viewDiff(d *app.PolicyDiff) diffView {
+	v := diffView{
+		Log: d.Read, Equal: d.Equal(), Same: d.Same, OnlyOld: viewUnmatched(d.OnlyOld), OnlyNew: viewUnmatched(d.OnlyNew),
+		Changed: []changedView{}, Pools: []poolDiffView{}, Dropped: d.Dropped,
+	}
+	for i := range d.Changed {
+		c := &d.Changed[i]
+		v.Changed = append(v.Changed, changedView{What: c.What, Old: viewDecision(&c.Old), New: viewDecision(&c.New)})
+	}
+	for _, p := range d.Pools {
+		v.Pools = append(v.Pools, poolDiffView{Pool: p.Pool, Refused: p.Refused, Old: p.Old.Policy.Averted, New: p.New.Policy.Averted})
+	}
+	return v
+}
+
+func viewUnmatched(all []app.Unmatched) []unmatchedView {
+	views := make([]unmatchedView, 0, len(all))
+	for i := range all {
+		v := unmatchedView{decisionView: viewDecision(&all[i].Decision)}
+		if net := all[i].Within; net != nil {
+			v.Within = sourceText(net.Source)
+		}
+		views = append(views, v)
+	}
+	return views
+}

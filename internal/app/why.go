@@ -1,0 +1,272 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"overstay/banlist"
+	"overstay/connlog"
+	"overstay/detector/cause"
+	"overstay/detector/loss"
+)
+
+// WhyOptions say what is to be explained.
+type WhyOptions struct {
+	// Logs to read. Without any, the log of the configuration is read back.
+	Logs Logs
+	// Pool to look at; empty: all.
+	Pool string
+	// From and To bound the time that is looked at. Without both it is the
+	// last stretch with refusals.
+	From, To Moment
+	// Last is how far the log is read back, ReadBack if zero, counted from its
+	// end. Of files, only so much of the end is looked at.
+	Last time.Duration
+	// Question for the replay.
+	Question loss.Question
+}
+
+// Why is why a server told clients that it is too busy.
+type Why struct {
+	Read LogsRead
+	// From and To are the time that was looked at.
+	From, To time.Time
+	// Reports, one for the last stretch with refusals, or one for each pool
+	// where a time was asked for or nothing was refused.
+	Reports []*cause.Report
+	// Earlier stretches with refusals, in the time that was looked at.
+	Earlier []cause.Stretch
+	// Allowed sources: the policies found them, but they are on the allow
+	// list, so they count as clients.
+	Allowed []netip.Prefix
+}
+
+// Verdict is the worst of the reports'.
+func (w *Why) Verdict() loss.Verdict {
+	if r := cause.Worst(w.Reports...); r != nil {
+		return r.Verdict()
+	}
+	return loss.Healthy
+}
+
+// Attack reports whether an attack is a cause, if not the only one, in any
+// pool.
+func (w *Why) Attack() bool {
+	return slices.ContainsFunc(w.Reports, func(r *cause.Report) bool {
+		f := r.Diagnosis.Finding
+		return f.Verdict == loss.Attack || f.Verdict == loss.Mixed && slices.Contains(f.Also, loss.Attack)
+	})
+}
+
+// What can be wrong with what was asked.
+var (
+	// ErrMomentOrder is a From that is not before To.
+	ErrMomentOrder = errors.New("the beginning is not before the end")
+)
+
+// NoPoolError is a pool that the log does not tell of.
+type NoPoolError struct {
+	Name  string
+	Known []string
+}
+
+func (e *NoPoolError) Error() string {
+	return fmt.Sprintf("the log tells of no pool %q; it has %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// OutOfRangeError is a time of which the log says nothing.
+type OutOfRangeError struct{ From, To time.Time }
+
+func (e *OutOfRangeError) Error() string { return "the log has nothing of that time" }
+
+// ExplainWhy says why clients were refused.
+func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
+	in, err := cfg.newInquiry(true)
+	if err != nil {
+		return nil, err
+	}
+	if in.allowed, err = cfg.allowList(ctx); err != nil {
+		return nil, err
+	}
+	w := &Why{}
+	if w.Read, err = cfg.readFor(ctx, o, in.observe); err != nil {
+		return nil, err
+	}
+	pools, err := in.poolsNamed(o.Pool)
+	if err != nil {
+		return nil, err
+	}
+	if w.From, w.To, err = o.span(w.Read); err != nil {
+		return nil, err
+	}
+	w.Allowed = in.spared
+	stretches, err := in.toExplain(w, o, pools)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stretches {
+		r, err := in.recorder.Report(s, o.Question)
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", s.Pool, err)
+		}
+		w.Reports = append(w.Reports, r)
+	}
+	return w, ctx.Err()
+}
+
+// toExplain picks the stretches to report on: each pool's whole time where one
+// was asked for, else the last one with refusals, else each pool's again.
+func (in *inquiry) toExplain(w *Why, o WhyOptions, pools []string) ([]cause.Stretch, error) {
+	refusing := in.recorder.Stretches()
+	refusing = slices.DeleteFunc(refusing, func(s cause.Stretch) bool {
+		return !slices.Contains(pools, s.Pool) || s.To.Before(w.From) || s.From.After(w.To)
+	})
+	ranged := !o.From.IsZero() || !o.To.IsZero()
+	if n := len(refusing); n > 0 && !ranged {
+		last := n - 1
+		for i := range refusing {
+			if refusing[i].To.After(refusing[last].To) {
+				last = i
+			}
+		}
+		w.Earlier = slices.Delete(slices.Clone(refusing), last, last+1)
+		return refusing[last : last+1], nil
+	}
+	var whole []cause.Stretch
+	for _, pool := range pools {
+		if s, ok := in.recorder.Whole(pool, w.From, w.To); ok {
+			whole = append(whole, s)
+		}
+	}
+	if ranged && len(whole) == 0 {
+		return nil, &OutOfRangeError{From: w.Read.From, To: w.Read.To}
+	}
+	return whole, nil
+}
+
+// poolsNamed returns the pool of that name, or all for an empty one.
+func (in *inquiry) poolsNamed(name string) ([]string, error) {
+	var all []string
+	for _, p := range in.detector.Pools() {
+		all = append(all, p.Name)
+	}
+	if name == "" {
+		return all, nil
+	}
+	if !slices.Contains(all, name) {
+		return nil, &NoPoolError{Name: name, Known: all}
+	}
+	return []string{name}, nil
+}
+
+// span is the time that is looked at of a log.
+func (o WhyOptions) span(read LogsRead) (from, to time.Time, err error) {
+	from, to = read.From, read.To
+	if o.Last > 0 && read.To.Add(-o.Last).After(from) {
+		from = read.To.Add(-o.Last)
+	}
+	if !o.From.IsZero() {
+		from = o.From.At(read.To)
+	}
+	if !o.To.IsZero() {
+		to = o.To.At(read.To)
+	}
+	if (!o.From.IsZero() || !o.To.IsZero()) && !from.Before(to) {
+		return from, to, fmt.Errorf("%w: %s to %s", ErrMomentOrder, from.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	if to.Before(read.From) || from.After(read.To) {
+		return from, to, &OutOfRangeError{From: read.From, To: read.To}
+	}
+	return from, to, nil
+}
+
+// leadIn is how much of the log before the time in question is read, for
+// averages and for holding times to be known.
+const leadIn = 15 * time.Minute
+
+// readFor reads the logs that are named, or reads the configuration's back.
+func (c *Config) readFor(ctx context.Context, o WhyOptions, event func(*connlog.Event)) (LogsRead, error) {
+	if len(o.Logs.Paths) > 0 {
+		return o.Logs.read(ctx, event)
+	}
+	now := time.Now()
+	back := o.Last
+	if back == 0 {
+		back = time.Duration(c.Detector.ReadBack)
+	}
+	since := now.Add(-back)
+	if !o.From.IsZero() && o.From.earliest(now).Before(since) {
+		since = o.From.earliest(now)
+	}
+	if !o.To.IsZero() && o.To.earliest(now).Before(since) {
+		since = o.To.earliest(now)
+	}
+	return o.Logs.readBack(ctx, c.Path(c.Log.Path), since.Add(-leadIn), event)
+}
+
+// readBack reads a live log, its rotated files too, from since to its present
+// end.
+func (l Logs) readBack(ctx context.Context, path string, since time.Time, event func(*connlog.Event)) (LogsRead, error) {
+	if err := regular(path); err != nil {
+		return LogsRead{}, fmt.Errorf("connection log: %w", err)
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	read := LogsRead{Files: 1}
+	err := observe(reading, path, observation{
+		since:  since,
+		logger: l.Logger,
+		event: func(e *connlog.Event, _ bool) {
+			if read.Lines++; read.From.IsZero() {
+				read.From = e.Time
+			}
+			read.To = e.Time
+			event(e)
+		},
+		skip: func() { read.Lines++; read.Malformed++ },
+		live: stop,
+	})
+	switch {
+	case err != nil:
+		return read, err
+	case ctx.Err() != nil:
+		return read, ctx.Err()
+	case read.From.IsZero():
+		return read, &NoEventsError{Lines: read.Lines}
+	}
+	return read, nil
+}
+
+// allowList returns what is on the allow list, nothing if there is no list.
+func (c *Config) allowList(ctx context.Context) (allowed []netip.Prefix, err error) {
+	err = c.withList(ctx, func(list *banlist.List) error {
+		all, err := list.Allowed(ctx)
+		for _, a := range all {
+			allowed = append(allowed, a.Prefix)
+		}
+		return err
+	})
+	for _, source := range c.List.Allow {
+		allowed = append(allowed, netip.Prefix(source))
+	}
+	return allowed, err
+}
+
+// withList asks the list of the configuration, if there is one.
+func (c *Config) withList(ctx context.Context, ask func(*banlist.List) error) error {
+	path := c.Path(c.List.Path)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	list, err := banlist.Open(ctx, path, banlist.Options{Lazy: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(ask(list), list.Close())
+}

@@ -1,0 +1,286 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"overstay/banlist"
+	"overstay/connlog"
+	"overstay/detector"
+	"overstay/detector/cause"
+)
+
+// SourceReport is all that list and log know of one address or prefix.
+type SourceReport struct {
+	Source netip.Prefix // as it is ranked: an IPv6 address is its /64
+	// What the list says. Entries cover the source or lie in it, those in
+	// force first, then the newest first.
+	Entries []banlist.Ban
+	Allowed *banlist.Allowance
+	History []banlist.Transition
+
+	Read LogsRead
+	Seen Seen
+	// Ranks of the sources inside, the heaviest first; Place of the first one
+	// among all Sources of the log.
+	Ranks   []detector.Rank
+	Place   int
+	Sources int
+	// Pools at the end of the log.
+	Pools []detector.PoolState
+	// Decisions that the policies in force make about it on this log.
+	Decisions []detector.Decision
+	// Effect is what a ban of it, and of nothing else, would have changed in
+	// the last stretch with refusals; nil if there was none.
+	Effect *cause.Report
+}
+
+// State is what the list says of the source now.
+func (r *SourceReport) State() banlist.State {
+	if len(r.Entries) == 0 {
+		return ""
+	}
+	return r.Entries[0].State
+}
+
+// historySteps is how much of a source's history is asked for.
+const historySteps = 100
+
+// ExplainSource says what list and log know of a source.
+func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyOptions) (*SourceReport, error) {
+	r := &SourceReport{Source: source}
+	if err := cfg.withList(ctx, func(list *banlist.List) error { return r.ask(ctx, list) }); err != nil {
+		return nil, err
+	}
+	in, err := cfg.newInquiry(false)
+	if err != nil {
+		return nil, err
+	}
+	in.only = source
+	seen := newSighting(source)
+	r.Read, err = cfg.readFor(ctx, o, func(e *connlog.Event) {
+		in.observe(e)
+		seen.observe(e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.Seen = seen.end()
+	r.place(in.detector)
+	r.Decisions = slices.DeleteFunc(in.decisions, func(d detector.Decision) bool { return !d.Source.Overlaps(source) })
+	in.recorder.Suspect(cause.Suspect{Source: source, At: r.Read.From, Until: r.Read.To})
+	if r.Effect, err = in.effect(o); err != nil {
+		return nil, err
+	}
+	return r, ctx.Err()
+}
+
+// ask takes down what the list says.
+func (r *SourceReport) ask(ctx context.Context, list *banlist.List) error {
+	all := []banlist.State{banlist.Active, banlist.Suggested, banlist.Rejected, banlist.Lifted, banlist.Expired}
+	for _, f := range []banlist.Filter{{States: all, Covering: r.Source}, {States: all, Within: r.Source}} {
+		entries, err := list.Bans(ctx, f)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			if !slices.ContainsFunc(r.Entries, func(b banlist.Ban) bool { return b.ID == entries[i].ID }) {
+				r.Entries = append(r.Entries, entries[i])
+			}
+		}
+	}
+	slices.SortStableFunc(r.Entries, func(a, b banlist.Ban) int {
+		return cmp.Or(cmp.Compare(standing(a.State), standing(b.State)), b.Decided.Compare(a.Decided))
+	})
+	allowed, err := list.Allowed(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range allowed {
+		if covers(allowed[i].Prefix, r.Source) {
+			r.Allowed = &allowed[i]
+		}
+	}
+	r.History, err = list.History(ctx, banlist.HistoryFilter{Prefix: r.Source, Limit: historySteps})
+	return err
+}
+
+// standing orders states: what is in force, what waits, what was.
+func standing(s banlist.State) int {
+	switch s {
+	case banlist.Active:
+		return 0
+	case banlist.Suggested:
+		return 1
+	}
+	return 2
+}
+
+// place finds the source in the ranking.
+func (r *SourceReport) place(d *detector.Detector) {
+	ranking := d.Ranking(math.MaxInt)
+	r.Sources = len(ranking)
+	for i, rank := range ranking {
+		if !r.Source.Overlaps(rank.Source) {
+			continue
+		}
+		if r.Place == 0 {
+			r.Place = i + 1
+		}
+		r.Ranks = append(r.Ranks, rank)
+	}
+	r.Pools = d.Pools()
+}
+
+// effect replays the last stretch with refusals with and without the source.
+func (in *inquiry) effect(o WhyOptions) (*cause.Report, error) {
+	stretches := in.recorder.Stretches()
+	if len(stretches) == 0 {
+		return nil, nil
+	}
+	r, err := in.recorder.Report(stretches[len(stretches)-1], o.Question)
+	if err != nil {
+		return nil, fmt.Errorf("what a ban would change: %w", err)
+	}
+	return r, nil
+}
+
+// Seen is what a log says of a source, line by line.
+type Seen struct {
+	First, Last time.Time // zero if the log never names it
+	Addresses   int       // different ones, up to maxAddresses
+	Opened      uint64    // connections, those that were open before the log too
+	Proven      uint64
+	Fails       map[connlog.What]uint64
+	Refused     map[connlog.Reason]uint64
+	Ended       map[connlog.End]uint64
+	Held        time.Duration // by connections that ended
+	Open        []OpenConn    // at the end of the log, the oldest first
+	// Lines are the last ones about it, as boot:seq.
+	Lines []string
+}
+
+// OpenConn is a connection that was open at the end of a log.
+type OpenConn struct {
+	Service string
+	Client  netip.Addr
+	Since   time.Time
+	Proven  bool
+	Line    string // that opened it, as boot:seq
+}
+
+// Bounds of what is kept of a source that may be all of the internet.
+const (
+	maxAddresses = 100_000
+	maxOpen      = 100_000
+	lastLines    = 5
+)
+
+// sighting collects what a log says of a source.
+type sighting struct {
+	Seen
+	source    netip.Prefix
+	boot      string
+	open      map[uint64]OpenConn
+	addresses map[netip.Addr]struct{}
+}
+
+func newSighting(source netip.Prefix) *sighting {
+	return &sighting{
+		source:    source,
+		open:      map[uint64]OpenConn{},
+		addresses: map[netip.Addr]struct{}{},
+		Seen:      Seen{Fails: map[connlog.What]uint64{}, Refused: map[connlog.Reason]uint64{}, Ended: map[connlog.End]uint64{}},
+	}
+}
+
+func (s *sighting) observe(e *connlog.Event) {
+	if e.Boot != s.boot || e.Kind == connlog.Stop {
+		s.boot = e.Boot
+		clear(s.open)
+	}
+	if !e.ClientIP.IsValid() || !s.source.Contains(e.ClientIP) {
+		return
+	}
+	line := fmt.Sprintf("%s:%d", e.Boot, e.Seq)
+	s.noted(e, line)
+	switch e.Kind {
+	case connlog.Open:
+		s.opened(e, line)
+	case connlog.Proven:
+		if c, ok := s.open[e.Conn]; ok && !c.Proven {
+			c.Proven = true
+			s.open[e.Conn] = c
+			s.Proven++
+		}
+	case connlog.Fail:
+		count(s.Fails, e.What, 1)
+	case connlog.Refuse:
+		count(s.Refused, e.Reason, max(e.Count, 1))
+	case connlog.Close:
+		delete(s.open, e.Conn)
+		count(s.Ended, e.End, 1)
+		s.Held += e.Held
+	}
+}
+
+// maxKinds bounds the kinds that are counted apart. There are fewer; a log may
+// invent some.
+const maxKinds = 32
+
+// count adds to the count of a kind, or of those without a name once there are
+// too many.
+func count[K ~string](counts map[K]uint64, kind K, n uint64) {
+	if _, known := counts[kind]; !known && len(counts) >= maxKinds {
+		kind = ""
+	}
+	counts[kind] += n
+}
+
+// noted takes down that there is a line about the source.
+func (s *sighting) noted(e *connlog.Event, line string) {
+	if s.First.IsZero() {
+		s.First = e.Time
+	}
+	s.Last = e.Time
+	if len(s.addresses) < maxAddresses {
+		s.addresses[e.ClientIP] = struct{}{}
+	}
+	if len(s.Lines) == lastLines {
+		s.Lines = slices.Delete(s.Lines, 0, 1)
+	}
+	s.Lines = append(s.Lines, line)
+}
+
+func (s *sighting) opened(e *connlog.Event, line string) {
+	if _, known := s.open[e.Conn]; known && e.Held > 0 {
+		return // The head of a file names it again.
+	}
+	s.Opened++
+	if e.Proven {
+		s.Proven++
+	}
+	if len(s.open) < maxOpen {
+		s.open[e.Conn] = OpenConn{Service: e.Service, Client: e.ClientIP, Since: e.Time.Add(-e.Held), Proven: e.Proven, Line: line}
+	}
+}
+
+// end closes the books.
+func (s *sighting) end() Seen {
+	s.Addresses = len(s.addresses)
+	for _, c := range s.open {
+		s.Open = append(s.Open, c)
+	}
+	slices.SortFunc(s.Open, func(a, b OpenConn) int {
+		if c := a.Since.Compare(b.Since); c != 0 {
+			return c
+		}
+		return a.Client.Compare(b.Client)
+	})
+	return s.Seen
+}
