@@ -116,7 +116,10 @@ func percent[N int | int64 | uint64 | float64](n, all N) string {
 	if p > 99.5 && n < all {
 		return "over 99 %" // Not all, however near.
 	}
-	if p != 0 && math.Abs(p) < 10 {
+	switch {
+	case p > 0 && p < 0.1:
+		return "under 0.1 %"
+	case p != 0 && math.Abs(p) < 10:
 		return fmt.Sprintf("%.1f %%", p)
 	}
 	return fmt.Sprintf("%.0f %%", p)

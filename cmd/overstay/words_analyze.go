@@ -68,17 +68,18 @@ func (u *ui) pool(r *cause.Report) {
 		u.paragraph("", "    ", "%s: nobody was refused. %s", r.Pool, peakText(r))
 		return
 	}
-	u.paragraph("", "    ", "%s: %s; %s. Verdict: %s.",
-		r.Pool, strings.TrimSuffix(refusedText(r), "."), avertedText(r), r.Diagnosis.Finding.Verdict)
+	u.paragraph("", "    ", "%s: %s were refused%s, %d of them no suspects. %s. Verdict: %s.",
+		r.Pool, count(r.Refused, "arrival", "arrivals"), inBrackets(percent(r.Refused, r.Arrivals)), r.Diagnosis.Others,
+		avertedText(r), r.Diagnosis.Finding.Verdict)
 }
 
 // avertedText says what the bans, as they were timed, would have averted.
 func avertedText(r *cause.Report) string {
 	s, all := r.Policy.Averted, r.Diagnosis.Refused.Median
 	if len(r.Suspects) == 0 {
-		return "no ban would have averted any"
+		return "No ban of these would have averted any"
 	}
-	return fmt.Sprintf("these bans would have averted %d%s", s.Median, inBrackets(percent(s.Median, all), spreadText(s)))
+	return fmt.Sprintf("These bans would have averted %d of those%s", s.Median, inBrackets(percent(s.Median, all), spreadText(s)))
 }
 
 // policyDiff tells what changes from one set of policies to another.

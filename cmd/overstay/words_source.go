@@ -154,8 +154,8 @@ func seenWords(r *app.SourceReport) []string {
 	if s.Addresses > 1 {
 		who = fmt.Sprintf(", from %d addresses", s.Addresses)
 	}
-	lines = append(lines, fmt.Sprintf("Seen from %s to %s%s: %s, %d of them proven to be a client's; %d open at the end.",
-		whenText(s.First), whenText(s.Last), who, count(s.Opened, "connection", "connections"), s.Proven, len(s.Open)))
+	lines = append(lines, fmt.Sprintf("Seen %s%s: %s, %d of them proven to be a client's; %d open at the end.",
+		spanText(s.First, s.Last), who, count(s.Opened, "connection", "connections"), s.Proven, len(s.Open)))
 	if n := total(s.Ended); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s ended, after %s on average: %s.", count(n, "connection", "connections"),
 			secondsText(s.Held.Seconds()/float64(n)), tally(s.Ended, endText)))
@@ -208,12 +208,12 @@ func (u *ui) ranks(r *app.SourceReport, most int) {
 	rows := make([][]string, 0, n)
 	for _, rank := range r.Ranks[:n] {
 		rows = append(rows, []string{
-			"    " + sourceText(rank.Source), fmt.Sprint(rank.Conns), fmt.Sprintf("%.2f", rank.Load1), fmt.Sprintf("%.2f", rank.Load5),
+			sourceText(rank.Source), fmt.Sprint(rank.Conns), fmt.Sprintf("%.2f", rank.Load1), fmt.Sprintf("%.2f", rank.Load5),
 			fmt.Sprintf("%.2f", rank.Load15), fmt.Sprint(rank.Unproven), secondsText(rank.Oldest.Seconds()), percent(rank.Share, 1),
 			blameNumber(rank.Blame),
 		})
 	}
-	u.table([]string{"    SOURCE", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " OLDEST", " SHARE", " BLAME"}, rows)
+	u.table([]string{"SOURCE", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " OLDEST", " SHARE", " BLAME"}, rows)
 	u.more(n, len(r.Ranks), " sources of it")
 }
 
@@ -246,8 +246,8 @@ func (u *ui) effect(r *app.SourceReport) {
 		u.paragraph("", "  ", "A ban of it alone would have averted none of the %d refusals of %s, %s.", e.Refused, e.Pool, spanText(e.From, e.To))
 		return
 	}
-	u.paragraph("", "  ", "A ban of it alone would have averted %d of the %d refusals of others%s by %s, %s. %s",
-		d.Together.Averted.Median, d.Refused.Median, inBrackets(spreadText(d.Together.Averted)), e.Pool, spanText(e.From, e.To), computedText(e))
+	u.paragraph("", "  ", "A ban of it alone would have averted %d of the %d refusals of others%s by %s, %s. overstay why says on what assumptions.",
+		d.Together.Averted.Median, d.Refused.Median, inBrackets(spreadText(d.Together.Averted)), e.Pool, spanText(e.From, e.To))
 }
 
 // undecided tells what the policies decide about it on this log.
@@ -383,4 +383,3 @@ func viewSource(r *app.SourceReport) sourceView {
 	}
 	return v
 }
-

@@ -57,13 +57,13 @@ var mayImport = map[string][]string{
 	"detector":         {"connlog", "detector/loss"},
 	"detector/loss":    {},
 	"internal/traffic": {"connlog"},
-	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss", "internal/guard"},
+	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/guard"},
 	"internal/guard":   {"connlog"},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
 	"internal/score":   {"connlog", "detector", "detector/loss", "detector/cause", "internal/traffic"},
 	"internal/soak":    {"server", "internal/app"},
-	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "internal/traffic", "internal/guard", "internal/app"},
+	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/traffic", "internal/guard", "internal/app"},
 }
 
 // part returns the part of the tree that the package at an import path is in.

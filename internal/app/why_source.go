@@ -74,7 +74,7 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	r.place(in.detector)
 	r.Decisions = slices.DeleteFunc(in.decisions, func(d detector.Decision) bool { return !d.Source.Overlaps(source) })
 	in.recorder.Suspect(cause.Suspect{Source: source, At: r.Read.From, Until: r.Read.To})
-	if r.Effect, err = in.effect(o); err != nil {
+	if r.Effect, err = in.effect(&r.Seen, o); err != nil {
 		return nil, err
 	}
 	return r, ctx.Err()
@@ -137,17 +137,20 @@ func (r *SourceReport) place(d *detector.Detector) {
 	r.Pools = d.Pools()
 }
 
-// effect replays the last stretch with refusals with and without the source.
-func (in *inquiry) effect(o WhyOptions) (*cause.Report, error) {
-	stretches := in.recorder.Stretches()
-	if len(stretches) == 0 {
-		return nil, nil
+// effect replays the last stretch with refusals that the source has a line in,
+// with and without it; nil if there is none.
+func (in *inquiry) effect(seen *Seen, o WhyOptions) (*cause.Report, error) {
+	for _, s := range slices.Backward(in.recorder.Stretches()) {
+		if s.From.After(seen.Last) || s.To.Before(seen.First) {
+			continue
+		}
+		r, err := in.recorder.Report(s, o.Question)
+		if err != nil {
+			return nil, fmt.Errorf("what a ban would change: %w", err)
+		}
+		return r, nil
 	}
-	r, err := in.recorder.Report(stretches[len(stretches)-1], o.Question)
-	if err != nil {
-		return nil, fmt.Errorf("what a ban would change: %w", err)
-	}
-	return r, nil
+	return nil, nil
 }
 
 // Seen is what a log says of a source, line by line.
