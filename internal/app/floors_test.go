@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"server":           {"connlog"},
 	"detector":         {"connlog", "detector/loss"},
 	"detector/loss":    {},
+	"detector/cause":   {"connlog", "detector/loss"},
 	"internal/traffic": {"connlog"},
 	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/guard"},
 	"internal/guard":   {"connlog"},
