@@ -7,59 +7,141 @@ import "time"
 //
 //   - An office behind one address, or a crowd, is busy but quick to prove
 //     itself, and when the pool is full it is refused; it does not sit.
+//   - Phones on slow links, and messages that wait for a scanner, take their
+//     time, but all of them do: pool.prove_time says how long it takes here.
 //   - A monitor that connects every second is 60 short connections a minute.
 //   - A phone with a stale password fails once in a minute or in five, or a
 //     few times at once.
 //   - Hours of IMAP IDLE, and a bulk sender, are proven connections.
 //
-// Under pressure means that nine of ten threads are held and somebody was
-// turned away within the last 40 seconds: one refusal reads 1 and fades to a
-// half in that time.
+// Those that act under pressure stand in the order of their patience. Where it
+// is not certain that a source does nothing else, they suggest.
 func DefaultPolicies() []Policy {
-	return []Policy{threadHogging(), longUnproven(), slowHogging(), failedLogins(), shortFlood()}
+	return []Policy{
+		threadHogging(), spreadOut(), longUnproven(), sharedHogging(), provenHogging(),
+		slowHogging(), failedLogins(), shortFlood(),
+	}
 }
 
+// pressed means that nine of ten threads are held and somebody was turned away
+// within the last 40 seconds: one refusal reads 1 and fades to a half in that
+// time. It comes first in a condition, since it is nearly always false.
+const pressed = `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5`
+
+// usual is how long connections of this pool take to prove themselves, as far
+// as it is allowed for: who proves himself on purpose as late as he can shall
+// not buy time for others with it. In a condition it is multiplied.
+const usual = `min(pool.prove_time, 12)`
+
 // threadHogging acts while the pool is full, within two seconds, on sources
-// that sit on a twentieth of it (of small pools, on two threads) without
-// having said anything of use.
+// that sit on many threads without having said anything of use.
 //
 // The mean age is what tells an attacker from an office: the office's
 // unproven connections are few and milliseconds old, because they prove
-// themselves or end. An attacker's age with the clock. The last line lets
-// those be who get work done: for each thread they sit on they have proven
-// one connection a minute over a quarter of an hour, or four in the last one.
-// It matters when a slow step inside the server makes everybody sit, or a
-// machine that has no time left for its server.
+// themselves or end. An attacker's age with the clock. Ten thread-seconds
+// are seven threads for a second and a half, or two for five, as a browser may
+// have open in reserve. Three times what it usually takes is more
+// than all threads of one sender have on average, whatever slow step there is.
+//
+// The last line lets those be who get work done: who has proven as many
+// connections in the last quarter of an hour as it sits on now is not
+// banned. See sharedHogging.
 func threadHogging() Policy {
 	return Policy{
 		Name: "thread-hogging",
-		When: `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5
-&& unproven.open >= max(2, 0.04 * pool.threads) && unproven.mean_age >= 1.5
-&& unproven.open > max(proven15, proven / 4)`,
+		When: pressed + `
+&& unproven.open >= max(2, 0.04 * pool.threads)
+&& unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
+&& unproven.open * unproven.mean_age >= 10
+&& unproven.open > 15 * proven15`,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
 		Escalate: doubling(),
 	}
 }
 
+// spreadOut acts while the pool is full on single threads, where most of the
+// pool is held by such as have proven nothing: many addresses with one thread
+// each fill a pool as well as one does. What tells them from a crowd is that
+// the crowd gets through: each thread of it brings a proof in the time that it
+// usually takes, while these bring hardly any. So it acts where the pool's
+// unproven threads yield less than two proofs a minute each, on threads that
+// are older than eight seconds, and than six times what is usual.
+//
+// It may be wrong about a single one of so many, so the ban is short. It grows
+// for those who come back to do the same.
+func spreadOut() Policy {
+	return Policy{
+		Name: "spread-out",
+		When: pressed + `
+&& unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads
+&& unproven.mean_age >= max(8, 6 * ` + usual + `)
+&& proven15 < 0.015`,
+		Action:   Ban,
+		Duration: 2 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
 // longUnproven acts while the pool is full on a single thread that has been
-// held to no use for long: many addresses with one thread each fill a pool as
-// well as one address does, and only time tells such a one from an honest slow
-// client. A server that cuts slow connections sees them come back, so it is
-// the thread's time that counts: 0.3 in load1 is 21 seconds of the last minute,
-// in one piece or in several, for each thread it holds now and for each six
-// connections that it opened in that minute: a burst of them is no long one.
+// held to no use for long, however the rest of the pool does. A server that
+// cuts slow connections sees them come back, so it is the thread's time that
+// counts: 0.3 in load1 is 21 seconds of the last minute, in one piece or in
+// several, for each thread it holds now and for each six connections that it
+// opened in that minute: a burst of them is no long one. It is four times what
+// is usual at least.
+//
 // The ban is short, and whoever has proven a connection within about the last
 // twenty minutes is let be: a half of 1/15 is what one proof fades to in ten
 // minutes, and a quarter in twenty.
 func longUnproven() Policy {
 	return Policy{
 		Name: "long-unproven",
-		When: `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5
-&& unproven.open >= 1 && unproven.load1 >= 0.3 * max(unproven.open, opens / 6)
-&& proven15 < 0.015`,
+		When: pressed + `
+&& unproven.open >= 1 && proven15 < 0.015
+&& unproven.load1 >= max(0.3, ` + usual + ` / 15) * max(unproven.open, opens / 6)`,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
+// sharedHogging is threadHogging for sources that prove something as well: a
+// holder among the users behind one address, on a tenth of the pool. A ban
+// would hit all of them, so a person is asked. Those be let be who prove, for
+// each thread they sit on, one connection a minute over a quarter of an hour,
+// or four in the last one, which matters when a slow step inside the server
+// makes everybody sit; but then it is not one source that has half of all
+// unproven threads, for longer than spreadOut has patience.
+func sharedHogging() Policy {
+	return Policy{
+		Name: "shared-hogging",
+		When: pressed + `
+&& unproven.open >= max(4, 0.1 * pool.threads)
+&& unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
+&& (unproven.open > max(proven15, proven / 4)
+ || unproven.open >= 0.5 * pool.unproven && unproven.mean_age >= max(8, 6 * ` + usual + `))`,
+		Action:   Suggest,
+		Duration: 10 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
+// provenHogging acts while the pool is full on sources that hold much of it by
+// connections that have proven themselves, with a valid password or one
+// request each. It can be an office with its mailboxes open, so a person is
+// asked: about who holds half of the pool in any case, and about who holds a
+// tenth of it for a minute or two if its part of the threads is four times its
+// part of what is proven at all.
+func provenHogging() Policy {
+	return Policy{
+		Name: "proven-hogging",
+		When: pressed + `
+&& (load1 - unproven.load1 >= 0.5 * pool.threads
+ || load1 - unproven.load1 >= 0.1 * pool.threads && load1 * pool.proven15 > 4 * proven15 * pool.load1)`,
+		For:      time.Minute,
+		Action:   Suggest,
+		Duration: 10 * time.Minute,
 		Escalate: doubling(),
 	}
 }
@@ -72,7 +154,7 @@ func longUnproven() Policy {
 func slowHogging() Policy {
 	return Policy{
 		Name:     "slow-hogging",
-		When:     `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.load5 > proven15`,
+		When:     `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.load5 > 15 * proven15`,
 		For:      30 * time.Second,
 		Action:   Ban,
 		Duration: 10 * time.Minute,

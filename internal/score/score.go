@@ -1,6 +1,7 @@
 package score
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"time"
@@ -78,22 +79,22 @@ func (r *Row) add(o *Row) {
 func play(s *traffic.Scenario, o Options, seed uint64) (Row, error) {
 	row := newRow(s)
 	row.Seeds = 1
-	open, err := newWatch(&s.Truth, o)
+	open, err := newWatch(s, seed, o)
 	if err != nil {
 		return row, err
 	}
-	c := newCause()
-	open.heard = c.hear
-	if err := open.play(s.Simulation(seed)); err != nil {
+	g := newDiagnosis()
+	open.heard = g.hear
+	if err := open.play(); err != nil {
 		return row, err
 	}
-	verdict, foretold, err := c.report(seed)
+	verdict, left, err := g.verdict(seed)
 	if err != nil {
-		return row, err
+		return row, fmt.Errorf("%s, seed %d: diagnosis: %w", s.Name, seed, err)
 	}
-	row.Verdicts[verdict]++
+	row.Verdicts[verdict.String()]++
 	row.Attempts, row.Before = open.books.attempts, open.books.refused
-	row.Foretold = foretold
+	row.Foretold = left
 	row.judge(open)
 	for p := range open.books.close() {
 		row.Owed++
@@ -109,12 +110,11 @@ func play(s *traffic.Scenario, o Options, seed uint64) (Row, error) {
 	// would be the first once more.
 	obeyed := open
 	if len(open.bans) > 0 {
-		if obeyed, err = newWatch(&s.Truth, o); err != nil {
+		if obeyed, err = newWatch(s, seed, o); err != nil {
 			return row, err
 		}
-		sim := s.Simulation(seed)
-		sim.Blocked, sim.Notice = obeyed.blocked, 100*time.Millisecond
-		if err := obeyed.play(sim); err != nil {
+		obeyed.simulation.Blocked, obeyed.simulation.Notice = obeyed.blocked, 100*time.Millisecond
+		if err := obeyed.play(); err != nil {
 			return row, err
 		}
 		row.judge(obeyed)

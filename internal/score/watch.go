@@ -13,10 +13,11 @@ import (
 // watch is a detector that reads a scenario's log, and what is to be thought
 // of its decisions.
 type watch struct {
-	truth    *traffic.Truth
-	detector *detector.Detector
-	books    *books
-	heard    func(*connlog.Event, []detector.Decision) // or nil
+	truth      *traffic.Truth
+	simulation traffic.Simulation
+	detector   *detector.Detector
+	books      *books
+	heard      func(*connlog.Event, []detector.Decision) // or nil
 
 	bans []ban
 	at   map[netip.Prefix]int // in bans
@@ -25,10 +26,12 @@ type watch struct {
 
 	// The clock of the log may leap: began and now count what passes between
 	// its lines.
-	began, now time.Duration
-	attacked   bool
-	first      time.Duration // from an attacker's first thread to the first right decision
-	decided    bool
+	now      time.Duration
+	attack   time.Duration // the earliest that an attacker comes
+	began    time.Duration // when the first one got a thread
+	attacked bool
+	first    time.Duration // from an attacker's first thread to the first right decision
+	decided  bool
 
 	found       map[netip.Prefix]bool // attackers decided about, and whether they were banned
 	right       int
@@ -43,20 +46,27 @@ type ban struct {
 	until  time.Time
 }
 
-func newWatch(truth *traffic.Truth, o Options) (*watch, error) {
+func newWatch(s *traffic.Scenario, seed uint64, o Options) (*watch, error) {
 	d, err := detector.New(detector.Options{Policies: o.Policies, BansPerMinute: o.BansPerMinute})
 	if err != nil {
 		return nil, err
 	}
-	return &watch{
-		truth: truth, detector: d, books: newBooks(truth), at: map[netip.Prefix]int{},
-		found: map[netip.Prefix]bool{}, harmed: map[netip.Prefix]string{}, suggestions: map[string]int{},
-	}, nil
+	w := &watch{
+		truth: &s.Truth, simulation: s.Simulation(seed), detector: d, books: newBooks(&s.Truth),
+		at: map[netip.Prefix]int{}, found: map[netip.Prefix]bool{},
+		harmed: map[netip.Prefix]string{}, suggestions: map[string]int{}, attack: 1 << 62,
+	}
+	for _, g := range w.simulation.Groups {
+		if g.Attacker {
+			w.attack = min(w.attack, g.From)
+		}
+	}
+	return w, nil
 }
 
-// play lets the detector hear a simulation.
-func (w *watch) play(sim traffic.Simulation) error {
-	events, err := sim.Events()
+// play lets the detector hear the simulation.
+func (w *watch) play() error {
+	events, err := w.simulation.Events()
 	if err != nil {
 		return err
 	}
@@ -72,7 +82,7 @@ func (w *watch) hear(e *connlog.Event) {
 	}
 	w.log = e.Time
 	w.books.enter(e)
-	if !w.attacked && e.Kind == connlog.Open {
+	if !w.attacked && e.Kind == connlog.Open && w.now >= w.attack {
 		if part := w.truth.Of(e.ClientIP); part == traffic.Attacker || part == traffic.Insider {
 			w.attacked, w.began = true, w.now
 		}

@@ -52,9 +52,10 @@ func returning() Scenario {
 func insiderBehindOne() Scenario {
 	office := Office(WWW, 40, at("198.51.100.1"))
 	office.Every, office.Hold = 10*time.Second, 300*time.Millisecond
-	return scene("insider-behind-nat", "One of many users behind an office's only address holds all threads.",
-		Attack, tenMinutes, web(50),
-		visitors(200), office, attackers(Holding, WWW, 60, at("198.51.100.1")))
+	holder := attackers(Holding, WWW, 60, at("198.51.100.1"))
+	holder.From = tenMinutes
+	return scene("insider-behind-nat", "One of many users behind an office's only address, who have worked well so far, holds all threads.",
+		Attack, 2*tenMinutes, web(50), visitors(200), office, holder)
 }
 
 func insiderInNet() Scenario {
