@@ -80,12 +80,11 @@ func (c *compiler) term(n ast.Node) (term, error) {
 	case *ast.IdentifierNode:
 		return c.figure(n, n.Value)
 	case *ast.MemberNode:
-		group, ok := n.Node.(*ast.IdentifierNode)
-		name, ok2 := n.Property.(*ast.StringNode)
-		if !ok || !ok2 {
-			return term{}, fault(n, "a figure is a name, or two with a dot between")
+		name, ok := dotted(n)
+		if !ok {
+			return term{}, fault(n, "a figure is a name, or several with dots between")
 		}
-		return c.figure(n, group.Value+"."+name.Value)
+		return c.figure(n, name)
 	case *ast.UnaryNode:
 		return c.unary(n)
 	case *ast.BinaryNode:
@@ -109,6 +108,23 @@ func (c *compiler) figure(n ast.Node, name string) (term, error) {
 		return term{}, fault(n, "%s is not a figure", name)
 	}
 	return term{value: f}, nil
+}
+
+// dotted is the name of a figure as it is written.
+func dotted(n ast.Node) (name string, ok bool) {
+	switch n := n.(type) {
+	case *ast.IdentifierNode:
+		return n.Value, true
+	case *ast.MemberNode:
+		group, ok := dotted(n.Node)
+		name, last := n.Property.(*ast.StringNode)
+		if !ok || !last {
+			return "", false
+		}
+		return group + "." + name.Value, true
+	default:
+		return "", false
+	}
 }
 
 func (c *compiler) number(n ast.Node) (number, error) {

@@ -184,7 +184,7 @@ func TestConditionsDoNotAllocate(t *testing.T) {
 		d.Observe(&l.events[i])
 	}
 	s := d.table.holders[0]
-	v := view{now: d.now, s: s, p: d.pools.all[s.key.pool], windows: &d.table.windows}
+	v := view{now: d.now, s: s, p: d.pools.all[s.key.pool], d: d}
 	for _, text := range append(corpus, DefaultPolicies()[0].When) {
 		c, err := compile(text)
 		if err != nil {

@@ -62,6 +62,11 @@ type holding struct {
 	unprovenSum int64
 	place       int  // in table.holders
 	paid        toll // what the pool's toll was when the source was last run
+
+	// The net of the source, and its place among the members of it.
+	net                    *net
+	of                     *source
+	prevMember, nextMember *holding
 }
 
 func (h *holding) insert(c *conn) {

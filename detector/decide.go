@@ -7,33 +7,43 @@ import (
 
 // judge looks at all rules for a source in its pool, both run up to now.
 func (d *Detector) judge(s *source, p *pool) {
-	d.view = view{now: d.now, s: s, p: p, windows: &d.table.windows}
+	d.view = view{now: d.now, s: s, p: p, d: d}
+	s.watch = d.consider(s.watch, d.rules)
+}
+
+// judgeNet looks at all rules for a net in its pool, both run up to now.
+func (d *Detector) judgeNet(n *net) {
+	d.view = view{now: d.now, n: n, p: n.pool, d: d}
+	n.watch = d.consider(n.watch, d.netRules)
+}
+
+// consider looks at the rules for what is in view, and returns its watch.
+func (d *Detector) consider(w *watch, rules []*rule) *watch {
+	p := d.view.p
 	var holds uint64
-	for _, r := range d.rules {
+	for _, r := range rules {
 		if r.covers(p) && r.when(&d.view) {
 			holds |= r.bit
 		}
 	}
 	if holds == 0 {
-		s.watch = nil
-		return
+		return nil
 	}
-	d.consider(s, holds)
+	if w == nil {
+		w = &watch{since: make([]int64, len(d.rules)+len(d.netRules))}
+	}
+	d.follow(w, rules, holds)
+	return w
 }
 
-// consider goes on from the conditions that hold to decisions: those that
-// held long enough, that have not decided since they began to hold, and whose
+// follow goes on from the conditions that hold to decisions: those that held
+// long enough, that have not decided since they began to hold, and whose
 // source has no such decision standing already.
-func (d *Detector) consider(s *source, holds uint64) {
-	w := s.watch
-	if w == nil {
-		w = &watch{since: make([]int64, len(d.rules))}
-		s.watch = w
-	}
+func (d *Detector) follow(w *watch, rules []*rule, holds uint64) {
 	fresh := holds &^ w.holds
 	w.holds = holds
 	w.decided &= holds
-	for _, r := range d.rules {
+	for _, r := range rules {
 		if holds&r.bit == 0 {
 			continue
 		}
@@ -46,25 +56,24 @@ func (d *Detector) consider(s *source, holds uint64) {
 	}
 }
 
-// decide makes the decision of a rule about the source in view. It does
-// nothing and returns false when one stands that is as strong.
+// decide makes the decision of a rule about what is in view. It does nothing
+// and returns false when there is none to be made now.
 func (d *Detector) decide(r *rule) bool {
-	addr := d.view.s.key.addr
-	if d.memory.standing(addr, r.Action, d.now) {
+	about, ok := d.subject(r)
+	if !ok || d.memory.standing(about, r.Action, d.now) {
 		return false
 	}
 	action := r.Action
 	raging := action == Ban && d.storm.rages(d.now)
 	if raging {
 		action = Suggest
-		if d.memory.standing(addr, action, d.now) {
+		if d.memory.standing(about, action, d.now) {
 			return false
 		}
 	}
 
-	source := d.source(d.view.s.key)
-	rec := d.memory.of(addr)
-	lasts, earlier := rec.duration(&r.Policy, d.now)
+	source := about.prefix()
+	lasts, earlier := d.memory.growth(about).duration(&r.Policy, d.now)
 	until := d.now + lasts.Microseconds()
 	dec := Decision{
 		ID:       identity(r.Name, source, d.boot, d.seq),
@@ -74,20 +83,40 @@ func (d *Detector) decide(r *rule) bool {
 		Services: slices.Clone(r.Services),
 		At:       d.logTime(d.now),
 		Duration: lasts,
-		Evidence: d.evidence(r, &d.view),
+		Evidence: d.evidence(r, &d.view, about),
 	}
 	dec.Evidence.BanStorm = raging
 	dec.Evidence.EarlierBans = earlier
 	if action == Ban {
-		rec.remember(past{id: dec.ID, at: d.now, until: until})
-		rec.banned = until
+		d.memory.remember(about, past{id: dec.ID, at: d.now, until: until, bits: about.bits})
+		d.memory.of(about).banned = until
 		d.storm.count(d.now)
 	} else {
-		rec.suggested = until
+		d.memory.of(about).suggested = until
 	}
 	d.out = append(d.out, dec)
 	return true
 }
+
+// subject is what a decision of the rule would be about, if there may be one:
+// the source in view, or what explains the load of the net in view.
+func (d *Detector) subject(r *rule) (target, bool) {
+	v := &d.view
+	if r.Averts && v.blame1() < leastBlame {
+		return target{}, false
+	}
+	if !r.net {
+		return d.target(v.s.key), true
+	}
+	if !r.ProvenNets && d.nets.trusts(v.n, d.now) {
+		return target{}, false
+	}
+	return d.narrowest(v.n), true
+}
+
+// leastBlame is the blame, in refusals per minute, below which a ban would
+// avert none: a source that held a thread at some refusal half an hour ago.
+const leastBlame = 0.01
 
 // tick looks at all who hold a thread.
 func (d *Detector) tick(at int64) {
@@ -95,6 +124,13 @@ func (d *Detector) tick(at int64) {
 	for _, p := range d.pools.all {
 		if p.open > 0 {
 			p.advance(at)
+		}
+	}
+	// The nets first: who is banned with the net needs no ban of its own.
+	if len(d.netRules) > 0 {
+		for _, n := range d.nets.crowded {
+			d.nets.run(n, at)
+			d.judgeNet(n)
 		}
 	}
 	for _, s := range d.table.holders {

@@ -21,8 +21,16 @@ type Options struct {
 	// MaxConns is the number of open connections that are followed, 100,000 if
 	// zero. Further ones are counted and skipped.
 	MaxConns int
+	// NetLevel is the size of the nets; the zero value means connlog.NetLevel.
+	// From /16 to /31 of IPv4 and from /32 to /63 of IPv6 is possible, and no
+	// net is smaller than a source.
+	NetLevel connlog.Level
+	// MaxNets is the number of nets without open connections that are
+	// remembered, in all pools together, 4096 if zero. Those with open
+	// connections always are.
+	MaxNets int
 	// BansPerMinute is the number of new bans within a minute after which a
-	// ban becomes a suggestion, 30 if zero.
+	// ban becomes a suggestion, 300 if zero.
 	BansPerMinute int
 	// Earlier bans, from the history of the list, for escalation.
 	Earlier []Past
@@ -30,11 +38,13 @@ type Options struct {
 
 // Detector follows one connection log. It is not for concurrent use.
 type Detector struct {
-	rules    []*rule
+	rules    []*rule // of sources
+	netRules []*rule
 	level    connlog.Level
 	maxConns int
 
 	table  *table
+	nets   nets
 	pools  pools
 	memory *memory
 	storm  storm
@@ -64,7 +74,8 @@ type Detector struct {
 const (
 	defaultMaxSources    = 100_000
 	defaultMaxConns      = 100_000
-	defaultBansPerMinute = 30
+	defaultMaxNets       = 4096
+	defaultBansPerMinute = 300
 )
 
 // New returns a detector that has seen nothing yet. The error tells of every
@@ -81,20 +92,26 @@ func New(o Options) (*Detector, error) {
 	if level.V4 < 0 || level.V4 > 32 || level.V6 < 0 || level.V6 > 128 {
 		return nil, fmt.Errorf("detector: level /%d and /%d: want at most 32 and 128 bits", level.V4, level.V6)
 	}
+	netLevel, err := netLevelOf(o.NetLevel, level)
+	if err != nil {
+		return nil, err
+	}
 	size := positive(o.MaxSources, defaultMaxSources)
 	table, err := newTable(size)
 	if err != nil {
 		return nil, fmt.Errorf("detector: table of sources: %w", err)
 	}
-	memory, err := newMemory(size, o.Earlier, level.Source)
+	memory, err := newMemory(size, o.Earlier, level, netLevel)
 	if err != nil {
 		return nil, fmt.Errorf("detector: memory of bans: %w", err)
 	}
 	return &Detector{
-		rules:    rules,
+		rules:    judging(rules, false),
+		netRules: judging(rules, true),
 		level:    level,
 		maxConns: positive(o.MaxConns, defaultMaxConns),
 		table:    table,
+		nets:     newNets(netLevel, positive(o.MaxNets, defaultMaxNets)),
 		pools:    newPools(),
 		memory:   memory,
 		storm:    storm{limit: positive(o.BansPerMinute, defaultBansPerMinute)},
@@ -214,6 +231,7 @@ func (d *Detector) opened(e *connlog.Event) {
 		return
 	}
 	s.rates.opens++
+	s.hold.net.sums.opens += d.nets.clock.e.m1
 	d.table.windows.count(s, windowOpens, d.now)
 	if e.Busy > 0 {
 		p.report(e.Busy, e.Threads)
@@ -243,6 +261,9 @@ func (d *Detector) proved(e *connlog.Event) {
 // counted puts a proof into the figures of its source.
 func (d *Detector) counted(s *source, e *connlog.Event) {
 	s.rates.prove()
+	n := d.nets.of(s, d.pools.all[s.key.pool], d.now)
+	n.sums.prove(&d.nets.clock)
+	d.nets.trust(n, d.now)
 	if e.By == connlog.ByMessage {
 		d.table.windows.count(s, windowMessages, d.now)
 	}
@@ -257,8 +278,11 @@ func (d *Detector) failed(e *connlog.Event) {
 		return
 	}
 	s.rates.fails++
+	n := d.nets.of(s, d.pools.all[s.key.pool], d.now)
+	n.sums.fails += d.nets.clock.e.m1
 	if e.What == connlog.FailLogin {
 		s.rates.failLogin()
+		n.sums.failLogin(&d.nets.clock)
 		d.table.windows.count(s, windowLoginsFailed, d.now)
 	}
 	d.judge(s, d.pools.all[s.key.pool])
@@ -272,19 +296,47 @@ func (d *Detector) bystander(e *connlog.Event) *source {
 }
 
 func (d *Detector) closed(e *connlog.Event) {
+	d.scanned(e)
 	c := d.open[e.Conn]
 	if c == nil {
 		d.stats.UnknownConns++
+		d.wasProven(e)
 		return
 	}
 	s, p := c.source, d.pools.all[c.source.key.pool]
 	d.runTo(s, p)
 	ours := e.End == connlog.EndBanned || e.End == connlog.EndShutdown
-	if !c.proven && !e.Proven && !ours && d.now-c.opened < micros {
+	switch {
+	case c.proven:
+	case e.Proven: // The line that told of it was lost.
+		d.nets.trust(s.hold.net, d.now)
+	case !ours && d.now-c.opened < micros:
 		s.rates.short++
+		d.nets.run(s.hold.net, d.now)
+		s.hold.net.sums.short += d.nets.clock.e.m1
 	}
 	d.release(c)
 	d.judge(s, p)
+}
+
+// scanned puts in how long a message waited for a scanner.
+func (d *Detector) scanned(e *connlog.Event) {
+	wait := e.Stages[connlog.StageScanWait]
+	if wait <= 0 {
+		return
+	}
+	if p := d.pools.of(e.Service, d.now); p != nil {
+		p.advance(d.now)
+		p.scans.add(wait.Seconds())
+	}
+}
+
+// wasProven notes the proof of a connection of which the log does not tell
+// more, because it is read from its middle.
+func (d *Detector) wasProven(e *connlog.Event) {
+	if src := d.level.Source(e.ClientIP); e.Proven && src.IsValid() {
+		d.nets.trusted.note(d.nets.keyOf(src.Addr().As16()), d.now)
+	}
 }
 
 func (d *Detector) refused(e *connlog.Event) {
@@ -313,3 +365,11 @@ func (d *Detector) refused(e *connlog.Event) {
 
 // source is the source that a table's key names.
 func (d *Detector) source(k key) netip.Prefix { return d.level.Source(k.address()) }
+
+// target is that source as decisions are about it.
+func (d *Detector) target(k key) target {
+	if isIPv4(k.addr) {
+		return target{addr: k.addr, bits: uint8(mappedBits + d.level.V4)}
+	}
+	return target{addr: k.addr, bits: uint8(d.level.V6)}
+}

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"slices"
@@ -8,12 +9,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"overstay/connlog"
 )
 
 // Past is a ban that was decided earlier, as the history of the list knows it.
 type Past struct {
 	ID     string
-	Source netip.Prefix
+	Source netip.Prefix // of any size
 	At     time.Time
 	// Until is when it ends or ended; zero if not known. A source with a ban
 	// that still stands gets no further one.
@@ -24,6 +27,50 @@ type Past struct {
 type past struct {
 	id        string
 	at, until int64
+	bits      uint8 // of the target; what a net remembers may be a part of it
+}
+
+// target is what a decision is about: leading bits of an address in its 16
+// byte form.
+type target struct {
+	addr [16]byte
+	bits uint8
+}
+
+// mappedBits are in front of an IPv4 address in its 16 byte form.
+const mappedBits = 96
+
+// isIPv4 says whether the 16 byte form is that of an IPv4 address.
+func isIPv4(addr [16]byte) bool {
+	return binary.BigEndian.Uint64(addr[:8]) == 0 && binary.BigEndian.Uint32(addr[8:]) == 0xffff
+}
+
+func targetOf(p netip.Prefix) target {
+	t := target{addr: p.Addr().As16(), bits: uint8(p.Bits())}
+	if p.Addr().Is4() {
+		t.bits += mappedBits
+	}
+	return t
+}
+
+func (t target) prefix() netip.Prefix {
+	a := netip.AddrFrom16(t.addr).Unmap()
+	if a.Is4() {
+		return netip.PrefixFrom(a, int(t.bits)-mappedBits)
+	}
+	return netip.PrefixFrom(a, int(t.bits))
+}
+
+// within is the target of so many bits that t lies in.
+func (t target) within(bits uint8) target {
+	t.bits = bits
+	whole := bits / 8
+	if rest := bits % 8; rest > 0 {
+		t.addr[whole] &= 0xff << (8 - rest)
+		whole++
+	}
+	clear(t.addr[whole:])
+	return t
 }
 
 // pastPerSource is the number of bans of one source that are remembered.
@@ -37,18 +84,25 @@ type record struct {
 	banned, suggested int64
 }
 
-// memory keeps the decisions about sources, for the standing ones and for
-// escalation. It is bounded; the least recently decided are forgotten first.
+// memory keeps the decisions about sources and nets, for the standing ones and
+// for escalation. It is bounded; the least recently decided are forgotten
+// first.
+//
+// A decision about a part of a net is remembered for that part, and the net
+// remembers it too: the next part of it that is banned is for longer.
 type memory struct {
-	records *simplelru.LRU[[16]byte, *record]
+	records *simplelru.LRU[target, *record]
+	widths  []uint8 // the bits of targets that were ever decided about, ascending
+	net     connlog.Level
+	source  connlog.Level
 }
 
-func newMemory(size int, earlier []Past, source func(netip.Addr) netip.Prefix) (*memory, error) {
-	records, err := simplelru.NewLRU[[16]byte, *record](size, nil)
+func newMemory(size int, earlier []Past, source, net connlog.Level) (*memory, error) {
+	records, err := simplelru.NewLRU[target, *record](size, nil)
 	if err != nil {
 		return nil, err
 	}
-	m := &memory{records: records}
+	m := &memory{records: records, source: source, net: net}
 	// In the order of time, so that the latest are the last forgotten.
 	sorted := slices.Clone(earlier)
 	slices.SortStableFunc(sorted, func(a, b Past) int {
@@ -58,41 +112,103 @@ func newMemory(size int, earlier []Past, source func(netip.Addr) netip.Prefix) (
 		return strings.Compare(a.ID, b.ID)
 	})
 	for _, p := range sorted {
-		src := source(p.Source.Addr())
-		if !src.IsValid() {
+		t, ok := m.targetOf(p.Source)
+		if !ok {
 			continue
 		}
-		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro()}
+		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro(), bits: t.bits}
 		if p.Until.After(p.At) {
 			b.until = p.Until.UnixMicro()
 		}
-		m.of(src.Addr().As16()).remember(b)
+		m.remember(t, b)
 	}
 	return m, nil
 }
 
-// of returns the record of a source, a new one if need be.
-func (m *memory) of(addr [16]byte) *record {
-	r, ok := m.records.Get(addr)
+// targetOf is what a ban of the list was about. What is smaller than a source
+// counts for the source.
+func (m *memory) targetOf(p netip.Prefix) (target, bool) {
+	if !p.IsValid() {
+		return target{}, false
+	}
+	if src := m.source.Source(p.Addr()); src.Bits() <= p.Bits() {
+		return targetOf(src), true
+	}
+	return targetOf(p.Masked()), true
+}
+
+// netOf is the net that a part of it lies in. A source, and what is wider than
+// a net, has none.
+func (m *memory) netOf(t target) (net target, ok bool) {
+	p := t.prefix()
+	source, bits := m.source.Source(p.Addr()), m.net.Source(p.Addr()).Bits()
+	if p.Bits() >= source.Bits() || p.Bits() <= bits {
+		return target{}, false
+	}
+	return t.within(t.bits - uint8(p.Bits()-bits)), true
+}
+
+// of returns the record of a target, a new one if need be.
+func (m *memory) of(t target) *record {
+	r, ok := m.records.Get(t)
 	if !ok {
 		r = new(record)
-		m.records.Add(addr, r)
+		m.records.Add(t, r)
+		if i, known := slices.BinarySearch(m.widths, t.bits); !known {
+			m.widths = slices.Insert(m.widths, i, t.bits)
+		}
 	}
 	return r
 }
 
-// standing says whether a decision at least as strong as a stands.
-func (m *memory) standing(addr [16]byte, a Action, now int64) bool {
-	r, ok := m.records.Peek(addr)
-	if !ok {
-		return false
+// peek returns the record of a target, or nil.
+func (m *memory) peek(t target) *record {
+	r, _ := m.records.Peek(t)
+	return r
+}
+
+// remember keeps a ban of the target.
+func (m *memory) remember(t target, b past) {
+	if net, ok := m.netOf(t); ok {
+		m.of(net).remember(b)
 	}
+	m.of(t).remember(b)
+}
+
+// growth is the record that the length of a ban goes by.
+func (m *memory) growth(t target) *record {
+	if net, ok := m.netOf(t); ok {
+		t = net
+	}
+	return m.of(t)
+}
+
+// standing says whether a decision at least as strong as a stands, about the
+// target or about what it lies in.
+func (m *memory) standing(t target, a Action, now int64) bool {
+	for _, bits := range m.widths {
+		if bits > t.bits {
+			break
+		}
+		if bits < mappedBits && isIPv4(t.addr) {
+			continue // Not even ::/64 has IPv4 in it.
+		}
+		if r := m.peek(t.within(bits)); r != nil && r.stands(bits, a, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// stands says whether a decision about the whole of a target, which has so
+// many bits, stands.
+func (r *record) stands(bits uint8, a Action, now int64) bool {
 	if r.banned > now || a == Suggest && r.suggested > now {
 		return true
 	}
 	// A ban known from history stands from its time on, not before: the log of
 	// that time may just be read again, and makes it again.
-	return slices.ContainsFunc(r.bans, func(b past) bool { return b.at < now && now < b.until })
+	return slices.ContainsFunc(r.bans, func(b past) bool { return b.bits == bits && b.at < now && now < b.until })
 }
 
 // remember keeps a ban. One that is known by its id changes nothing but its

@@ -37,6 +37,17 @@ type Evidence struct {
 	// EarlierBans of the source within the policy's memory.
 	EarlierBans int `json:"earlier_bans,omitempty"`
 
+	// HistoryBans is how many earlier bans of the source are remembered at all,
+	// and HistoryReturns how many of them were within an hour of the end of one.
+	HistoryBans    int `json:"history_bans,omitempty"`
+	HistoryReturns int `json:"history_returns,omitempty"`
+	// ScanWait is how long messages waited for a scanner, in seconds.
+	ScanWait float64 `json:"scan_wait,omitempty"`
+	// Level is LevelNet if the figures are those of a net, else empty.
+	Level string `json:"level,omitempty"`
+	// Net is what was known of the net, if others in it held threads too.
+	Net *NetEvidence `json:"net,omitempty"`
+
 	Pool    string  `json:"pool"`
 	Busy    int     `json:"busy"`
 	Threads int     `json:"threads,omitempty"`
@@ -87,61 +98,102 @@ type Evidence struct {
 	Lines []string `json:"lines,omitempty"`
 }
 
+// NetEvidence is a net in a pool at the moment of a decision about it, or
+// about a source in it.
+type NetEvidence struct {
+	Prefix  netip.Prefix `json:"prefix"`  // that was looked at; a decision may name a part of it
+	Members int          `json:"members"` // sources of it that hold a thread
+	Open    int          `json:"open"`    // threads they hold
+	Share   float64      `json:"share"`   // of the pool's threads
+
+	UnprovenMembers int `json:"unproven_members"`
+	Unproven        int `json:"unproven"` // threads, with unproven connections
+	Others          int `json:"others"`   // of these, those that the loudest member does not hold
+
+	Load1         float64 `json:"load1"`
+	Load5         float64 `json:"load5"`
+	Load15        float64 `json:"load15"`
+	UnprovenLoad1 float64 `json:"unproven_load1"`
+	UnprovenLoad5 float64 `json:"unproven_load5"`
+
+	// Within is how many of the members lie in the source of the decision, and
+	// Part the part of the net's load that is theirs.
+	Within int     `json:"within"`
+	Part   float64 `json:"part"`
+}
+
 // maxLines is the number of log positions that evidence names.
 const maxLines = 5
 
 // evidence takes down the view of the moment.
-func (d *Detector) evidence(r *rule, v *view) Evidence {
-	s, p := v.s, v.p
-	return Evidence{
+func (d *Detector) evidence(r *rule, v *view, about target) Evidence {
+	e := Evidence{
 		Policy:    r.Name,
 		Condition: r.When,
 		ForS:      round(r.For.Seconds()),
 
-		Pool:        p.name,
-		Busy:        p.busy(),
-		Threads:     p.threads,
-		Share:       round(p.share(v.open())),
-		PoolRefused: round(p.refused),
+		Pool:        v.p.name,
+		Busy:        v.p.busy(),
+		Threads:     v.p.threads,
+		PoolRefused: round(v.p.refused),
+		ScanWait:    round(v.p.scans.wait()),
 
-		Open:          v.open(),
-		OldestS:       round(v.oldest()),
-		Load1:         round(s.all.m1),
-		Load5:         round(s.all.m5),
-		Load15:        round(s.all.m15),
-		ThreadSeconds: round(s.all.seconds),
-
-		Unproven:       v.unproven(),
-		UnprovenOldest: round(v.oldestUnproven()),
-		UnprovenMean:   round(v.meanAge()),
-		UnprovenLoad1:  round(s.unproven.m1),
-		UnprovenLoad5:  round(s.unproven.m5),
-		UnprovenLoad15: round(s.unproven.m15),
-
-		Opens:          round(float64(s.rates.opens)),
-		Proven:         round(float64(s.rates.proven)),
-		Proven15:       round(float64(s.rates.proven15)),
-		Fails:          round(float64(s.rates.fails)),
-		LoginsFailed:   round(float64(s.rates.logins)),
-		LoginsFailed15: round(float64(s.rates.logins15)),
-		Refused:        round(float64(s.rates.refused)),
-		Short:          round(float64(s.rates.short)),
-
-		Blame:  round(s.blame),
-		Blame1: round(float64(s.blame1)),
-
-		Opens1h:         round(v.lastHour(windowOpens)),
-		Opens24h:        round(v.lastDay(windowOpens)),
-		Messages1h:      round(v.lastHour(windowMessages)),
-		Messages24h:     round(v.lastDay(windowMessages)),
-		LoginsFailed1h:  round(v.lastHour(windowLoginsFailed)),
-		LoginsFailed24h: round(v.lastDay(windowLoginsFailed)),
-
-		FirstSeen: time.Unix(int64(s.first), 0).UTC(),
-		Boot:      d.boot,
-		Seq:       d.seq,
-		Lines:     d.lines(s.hold),
+		Boot: d.boot,
+		Seq:  d.seq,
 	}
+	if r.net {
+		e.Level = LevelNet
+		d.ofNet(&e, v)
+	} else {
+		d.ofSource(&e, v)
+	}
+	if n := v.net(); n.members > 1 {
+		e.Net = d.netEvidence(n, v, about)
+	}
+	return e
+}
+
+// ofSource fills in the figures of the source in view.
+func (d *Detector) ofSource(e *Evidence, v *view) {
+	s := v.s
+	e.Share = round(v.p.share(v.open()))
+	e.Open = v.open()
+	e.OldestS = round(v.oldest())
+	e.Load1 = round(s.all.m1)
+	e.Load5 = round(s.all.m5)
+	e.Load15 = round(s.all.m15)
+	e.ThreadSeconds = round(s.all.seconds)
+
+	e.Unproven = v.unproven()
+	e.UnprovenOldest = round(v.oldestUnproven())
+	e.UnprovenMean = round(v.meanAge())
+	e.UnprovenLoad1 = round(s.unproven.m1)
+	e.UnprovenLoad5 = round(s.unproven.m5)
+	e.UnprovenLoad15 = round(s.unproven.m15)
+
+	e.Opens = round(float64(s.rates.opens))
+	e.Proven = round(float64(s.rates.proven))
+	e.Proven15 = round(float64(s.rates.proven15))
+	e.Fails = round(float64(s.rates.fails))
+	e.LoginsFailed = round(float64(s.rates.logins))
+	e.LoginsFailed15 = round(float64(s.rates.logins15))
+	e.Refused = round(float64(s.rates.refused))
+	e.Short = round(float64(s.rates.short))
+
+	e.Blame = round(s.blame)
+	e.Blame1 = round(float64(s.blame1))
+
+	e.Opens1h = round(v.lastHour(windowOpens))
+	e.Opens24h = round(v.lastDay(windowOpens))
+	e.Messages1h = round(v.lastHour(windowMessages))
+	e.Messages24h = round(v.lastDay(windowMessages))
+	e.LoginsFailed1h = round(v.lastHour(windowLoginsFailed))
+	e.LoginsFailed24h = round(v.lastDay(windowLoginsFailed))
+
+	past := v.history()
+	e.HistoryBans, e.HistoryReturns = past.bans, past.returns
+	e.FirstSeen = time.Unix(int64(s.first), 0).UTC()
+	e.Lines = d.lines(s.hold)
 }
 
 // lines names the lines that opened what the source holds, the oldest

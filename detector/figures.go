@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/types"
@@ -13,12 +14,14 @@ type Figure struct {
 	Meaning string
 }
 
-// view is what a condition looks at: a source in a pool, both run up to now.
+// view is what a condition looks at: a source in a pool, or a net in one, run
+// up to now.
 type view struct {
-	now     int64
-	s       *source
-	p       *pool
-	windows *windows
+	now int64
+	s   *source // nil if it is a net
+	n   *net    // of a source, nil until it is asked for
+	p   *pool
+	d   *Detector
 }
 
 // since is the age in seconds of what happened at t.
@@ -62,11 +65,11 @@ func (v *view) meanAge() float64 {
 
 // lastHour and lastDay are what a source has done of a kind.
 func (v *view) lastHour(kind windowKind) float64 {
-	return v.windows.hour(v.s, kind, v.now)
+	return v.d.table.windows.hour(v.s, kind, v.now)
 }
 
 func (v *view) lastDay(kind windowKind) float64 {
-	return v.windows.day(v.s, kind, v.now)
+	return v.d.table.windows.day(v.s, kind, v.now)
 }
 
 // number is a part of a compiled condition, and the way to a figure.
@@ -80,6 +83,19 @@ type figure struct {
 // figures is the table of all figures: conditions are checked and compiled
 // against it, and the documentation is printed from it.
 func figures() []figure {
+	return slices.Concat(sourceFigures(), netFigures(), poolFigures())
+}
+
+// figuresAt are those that a policy of a level can ask for.
+func figuresAt(level string) []figure {
+	if level == LevelNet {
+		return slices.Concat(netFigures(), poolFigures())
+	}
+	return figures()
+}
+
+// sourceFigures are about the source alone.
+func sourceFigures() []figure {
 	return []figure{
 		{Figure{"open", "connections", "threads of the pool the source holds now"},
 			func(v *view) float64 { return float64(v.open()) }},
@@ -142,6 +158,18 @@ func figures() []figure {
 		{Figure{"unproven.mean_age", "seconds", "mean age of its open unproven connections, 0 if none"},
 			(*view).meanAge},
 
+		{Figure{"history.bans", "bans", "earlier bans of the source that are remembered"},
+			func(v *view) float64 { return float64(v.history().bans) }},
+		{Figure{"history.since", "seconds", "time since the last of them ended, infinite if there is none"},
+			func(v *view) float64 { return v.history().since }},
+		{Figure{"history.returns", "bans", "how many of them were within an hour of the end of one before"},
+			func(v *view) float64 { return float64(v.history().returns) }},
+	}
+}
+
+// poolFigures are about the pool.
+func poolFigures() []figure {
+	return []figure{
 		{Figure{"pool.threads", "threads", "size of the pool; infinite while the log has not told"},
 			func(v *view) float64 { return v.p.size() }},
 		{Figure{"pool.busy", "threads", "threads of the pool held now, by anybody"},
@@ -164,6 +192,8 @@ func figures() []figure {
 			func(v *view) float64 { return v.p.proofs.m15 }},
 		{Figure{"pool.prove_time", "seconds", "how long connections took to prove themselves, of those of about the last minute; the mean over the time of their threads, so that the slow ones count"},
 			func(v *view) float64 { return v.p.proofs.took() }},
+		{Figure{"pool.scan_wait", "seconds", "how long messages waited for a scanner, on average of those of the last minute that did"},
+			func(v *view) float64 { return v.p.scans.wait() }},
 	}
 }
 
@@ -180,19 +210,20 @@ func Figures() []Figure {
 }
 
 // vocabulary is the table as the expression checker wants it: every figure is
-// a float, grouped by the word before the dot, and nothing else is known.
+// a float, grouped by the words before its dots, and nothing else is known.
 func vocabulary(fs []figure) types.Map {
 	top := types.Map{}
 	for _, f := range fs {
-		group, name, grouped := strings.Cut(f.Name, ".")
-		if !grouped {
-			top[f.Name] = types.Float64
-			continue
+		words := strings.Split(f.Name, ".")
+		last := len(words) - 1
+		in := top
+		for _, group := range words[:last] {
+			if in[group] == nil {
+				in[group] = types.Map{}
+			}
+			in = in[group].(types.Map)
 		}
-		if top[group] == nil {
-			top[group] = types.Map{}
-		}
-		top[group].(types.Map)[name] = types.Float64
+		in[words[last]] = types.Float64
 	}
 	return top
 }

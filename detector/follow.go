@@ -198,6 +198,13 @@ func (d *Detector) carry(c *conn, p *pool, held time.Duration) {
 	}
 	c.source.first = min(c.source.first, unixSeconds(c.opened))
 	p.load.add(l)
+	n := d.nets.of(c.source, p, d.now)
+	n.sums.all.carry(l, &d.nets.clock)
+	if !c.proven {
+		n.sums.unproven.carry(l, &d.nets.clock)
+	} else {
+		d.nets.trust(n, d.now)
+	}
 }
 
 // take gives a thread to a connection.
@@ -205,9 +212,13 @@ func (d *Detector) take(c *conn, p *pool) {
 	d.open[c.id] = c
 	if c.source.hold == nil {
 		d.table.hold(c.source, p)
+		d.nets.join(c.source, p)
 		p.sources++
 	}
-	c.source.hold.insert(c)
+	h := c.source.hold
+	h.insert(c)
+	d.nets.run(h.net, d.now)
+	h.net.take(c, h, &d.nets.clock)
 	p.open++
 	if !c.proven {
 		p.unproven++
@@ -218,6 +229,8 @@ func (d *Detector) take(c *conn, p *pool) {
 func (d *Detector) prove(c *conn, p *pool) {
 	h := c.source.hold
 	h.remove(c)
+	d.nets.run(h.net, d.now)
+	h.net.giveUnproven(c, h, &d.nets.clock)
 	c.proven = true
 	h.insert(c)
 	p.unproven--
@@ -227,13 +240,17 @@ func (d *Detector) prove(c *conn, p *pool) {
 func (d *Detector) release(c *conn) {
 	s, p := c.source, d.pools.all[c.source.key.pool]
 	d.runTo(s, p)
-	s.hold.remove(c)
+	h := s.hold
+	h.remove(c)
+	d.nets.run(h.net, d.now)
+	h.net.give(c, h, &d.nets.clock)
 	p.open--
 	if !c.proven {
 		p.unproven--
 	}
-	if s.hold.open == 0 {
+	if h.open == 0 {
 		p.sources--
+		d.nets.leave(h)
 		d.table.release(s)
 	}
 	delete(d.open, c.id)

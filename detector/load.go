@@ -62,6 +62,11 @@ func (l *load) run(n int, d decay) {
 	l.seconds += f * d.seconds
 }
 
+// m1At is m1 as it will be when d microseconds have passed with n threads held.
+func (l *load) m1At(n int, d int64) float64 {
+	return l.m1 + (float64(n)-l.m1)*decayOver(d).m1
+}
+
 // add puts in what was held already when the log told of it.
 func (l *load) add(o load) {
 	l.m1 += o.m1

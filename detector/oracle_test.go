@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"overstay/connlog"
@@ -373,8 +374,8 @@ func (d *Detector) figuresOf(k oracleKey) map[string]float64 {
 		}
 		c := s.copyAt(d.now, p)
 		for _, f := range figures() {
-			if f.Name[:min(5, len(f.Name))] != "pool." {
-				out[f.Name] = f.value(&view{now: d.now, s: &c, p: p, windows: &d.table.windows})
+			if group, _, _ := strings.Cut(f.Name, "."); group != "pool" && group != "net" && group != "history" {
+				out[f.Name] = f.value(&view{now: d.now, s: &c, p: p, d: d})
 			}
 		}
 	}

@@ -16,17 +16,22 @@ const (
 	Ban     Action = "ban"
 )
 
-// LevelAddress is the level of policies that judge single addresses: IPv4
-// addresses, and the /64 that an IPv6 host owns.
-const LevelAddress = "address"
+// The levels at which a policy can judge: single addresses, that is IPv4
+// addresses and the /64 that an IPv6 host owns, and nets of them.
+const (
+	LevelAddress = "address"
+	LevelNet     = "net"
+)
 
 // Policy says which sources are to be banned. It is data, and may be copied.
 type Policy struct {
 	Name string
-	// Level of the sources it judges; empty means LevelAddress.
+	// Level of the sources it judges; empty means LevelAddress. A policy of
+	// LevelNet judges nets in which two sources or more hold threads.
 	Level string
 	// When is the condition, over the figures of one source in one pool; see
-	// Figures and the package comment.
+	// Figures and the package comment. That of a net may use only figures that
+	// begin with net. and pool., and for a source net. is its own net.
 	When string
 	// For is how long the condition must have held. It is looked at on each
 	// line about the source, and every second while the source holds a thread.
@@ -37,6 +42,12 @@ type Policy struct {
 	Duration time.Duration
 	// Escalate makes the bans of one that returns longer.
 	Escalate Escalate
+	// Averts has it decide only where the ban would avert refusals, that is
+	// where the source, or the net, has blame for those of this moment.
+	Averts bool
+	// ProvenNets has it decide about nets too in which an address has proven
+	// itself within a day.
+	ProvenNets bool
 	// Pools the policy looks at; empty means all.
 	Pools []string
 	// Services that the ban is for; empty means all.
@@ -75,6 +86,7 @@ type rule struct {
 	n    int    // its place among the rules
 	bit  uint64 // the same, in a watch
 	hold int64  // For in microseconds
+	net  bool   // it judges nets
 	when verdict
 }
 
@@ -85,8 +97,8 @@ func (p Policy) prepare() (*rule, error) {
 	switch {
 	case p.Name == "":
 		return nil, bad("it has no name")
-	case p.Level != "" && p.Level != LevelAddress:
-		return nil, bad("level %q: want %q", p.Level, LevelAddress)
+	case p.Level != "" && p.Level != LevelAddress && p.Level != LevelNet:
+		return nil, bad("level %q: want %q or %q", p.Level, LevelAddress, LevelNet)
 	case p.Action != Suggest && p.Action != Ban:
 		return nil, bad("action %q: want %q or %q", p.Action, Suggest, Ban)
 	case p.For < 0:
@@ -98,11 +110,11 @@ func (p Policy) prepare() (*rule, error) {
 	case p.Escalate.Max < 0 || p.Escalate.Max > MaxDuration || p.Escalate.Memory < 0:
 		return nil, bad("escalation: want no negative time and at most %v", MaxDuration)
 	}
-	when, err := compile(p.When)
+	when, err := compileWith(p.When, figuresAt(p.Level))
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: condition: %w", ErrPolicy, p.Name, err)
 	}
-	return &rule{Policy: p, hold: p.For.Microseconds(), when: when}, nil
+	return &rule{Policy: p, hold: p.For.Microseconds(), net: p.Level == LevelNet, when: when}, nil
 }
 
 func prepareAll(ps []Policy) ([]*rule, error) {
@@ -124,6 +136,16 @@ func prepareAll(ps []Policy) ([]*rule, error) {
 		rules = append(rules, r)
 	}
 	return rules, errors.Join(errs...)
+}
+
+// judging are the rules that judge nets, or those that do not.
+func judging(all []*rule, net bool) (some []*rule) {
+	for _, r := range all {
+		if r.net == net {
+			some = append(some, r)
+		}
+	}
+	return some
 }
 
 // covers says whether the rule looks at the pool.

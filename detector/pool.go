@@ -23,6 +23,8 @@ type pool struct {
 	unblamed float64 // of these, the part of threads whose holders are not known
 	toll     toll
 	proofs   proofs
+	scans    scans
+	nets     map[uint64]*net // by nets.keyOf
 }
 
 // proofs are the connections that proved themselves, per minute, and how long
@@ -40,7 +42,12 @@ func (q *proofs) fade(d decay) {
 	q.squares *= 1 - d.m1
 }
 
+// longProof is the longest time, in seconds, that a proof counts with. What
+// took longer is slow enough, or a clock has leapt meanwhile.
+const longProof = 30
+
 func (q *proofs) add(seconds float64) {
+	seconds = min(seconds, longProof)
 	q.m1++
 	q.m15 += per15
 	q.seconds += seconds
@@ -58,6 +65,26 @@ func (q *proofs) took() float64 {
 	return q.squares / q.seconds
 }
 
+// scans are the messages that waited for a scanner.
+type scans struct {
+	m1      float64 // per minute
+	seconds float64 // that those waited, together
+}
+
+func (c *scans) fade(d decay) {
+	c.m1 *= 1 - d.m1
+	c.seconds *= 1 - d.m1
+}
+
+func (c *scans) add(seconds float64) {
+	c.m1++
+	c.seconds += seconds
+}
+
+// wait is the mean wait of the last minute. When there are no more it fades,
+// for then nobody waits.
+func (c *scans) wait() float64 { return c.seconds / max(c.m1, 1) }
+
 func (p *pool) advance(now int64) {
 	if now == p.at {
 		return
@@ -67,6 +94,7 @@ func (p *pool) advance(now int64) {
 	p.refused *= 1 - d.m1
 	p.toll.m1 *= 1 - d.m1
 	p.proofs.fade(d)
+	p.scans.fade(d)
 	p.at = now
 }
 

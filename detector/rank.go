@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// Rank is a source's place among those that hold threads, over all pools.
+// Rank is the place of a source, or of a net, among those that hold threads,
+// over all pools.
 type Rank struct {
 	Source        netip.Prefix
+	Members       int // of a net, the sources that hold threads now, in each pool
 	Conns         int // threads it holds now
 	Unproven      int // of these, with unproven connections
 	Load1         float64
@@ -71,9 +73,7 @@ func (d *Detector) standings() []standing {
 
 // load1At is load1 as it will be at now if nothing happens.
 func (s *source) load1At(now int64) float64 {
-	l := load{m1: s.all.m1}
-	l.run(s.conns(), decayOver(now-s.at))
-	return l.m1
+	return s.all.m1At(s.conns(), now-s.at)
 }
 
 // sumByAddress adds up what one address holds in several pools; the sum
@@ -140,7 +140,7 @@ func (d *Detector) rank(st standing) Rank {
 			continue
 		}
 		c := s.copyAt(now, p)
-		v := view{now: now, s: &c, p: p, windows: &d.table.windows}
+		v := view{now: now, s: &c, p: p, d: d}
 		r.Conns += v.open()
 		r.Unproven += v.unproven()
 		r.Load1 += c.all.m1
