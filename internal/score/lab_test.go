@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -106,8 +107,8 @@ func (l *labLog) judge(t *testing.T, roles map[netip.Addr]labClient, server neti
 			}
 		}
 	}
-	for addr, row := range rows {
-		name := lastNumber(addr)
+	for _, addr := range slices.SortedFunc(maps.Keys(rows), netip.Addr.Compare) {
+		row, name := rows[addr], lastNumber(addr)
 		if slices.Contains(l.must, name) && row.decided == "" {
 			t.Errorf("no decision about %s: %s", name, roles[addr].Role)
 		}
