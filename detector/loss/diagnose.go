@@ -67,6 +67,9 @@ type Diagnosis struct {
 	Alone    []Averted // the first of them, each alone
 	NoWait   Averted   // nobody waits for a scanner
 	Both     Averted   // all suspects banned, and nobody waits
+	// More is the pool with as many threads as it needs without the suspects,
+	// but with them.
+	More Averted
 
 	Needed   Need  // threads, without the suspects
 	Waited   Waits // for scanners, as recorded; Scanners is 0
@@ -91,6 +94,8 @@ func (s *System) Diagnose(q Question) Diagnosis {
 		func(p *player) { d.Scanners = p.scannersFor(ban, q) },
 	})
 	near := int(d.Needed.Threads.Median)
+	more := len(changes)
+	changes = append(changes, Change{Threads: max(near, s.threads)})
 	outs := make([][]Outcome, len(changes))
 	for i := range outs {
 		outs[i] = make([]Outcome, s.chances(q.Seeds))
@@ -116,12 +121,14 @@ func (s *System) Diagnose(q Question) Diagnosis {
 	d.Together = averted(changes[1], outs[0], outs[1])
 	d.NoWait = averted(changes[2], outs[0], outs[2])
 	d.Both = averted(changes[3], outs[0], outs[3])
-	for i := 4; i < len(changes); i++ {
+	d.More = averted(changes[more], outs[0], outs[more])
+	for i := 4; i < more; i++ {
 		d.Alone = append(d.Alone, averted(changes[i], outs[0], outs[i]))
 	}
 	d.Finding = Judge(Grounds{
 		Tried: int64(outs[0][0].Tried), Refused: d.Refused, Target: q.Target,
-		Ban: d.Together.Averted, NoWait: d.NoWait.Averted, Threads: d.Both.Left,
+		Ban: d.Together.Averted, NoWait: d.NoWait.Averted, Threads: d.More.Averted,
+		Both: d.Both.Averted, Left: d.Both.Left,
 	})
 	return d
 }

@@ -246,12 +246,32 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestWishes has a source that asks for something each ten seconds while it is
+// served. When it is refused for a minute, it still wants six things, however
+// often it tries: that is what it is served with a thread more.
+func TestWishes(t *testing.T) {
+	rec := Recording{Threads: 1, Sources: 2}
+	for i := range 10 {
+		rec.Arrivals = append(rec.Arrivals, Arrival{At: time.Duration(10*i-100) * time.Second, Hold: time.Second})
+	}
+	rec.Arrivals = append(rec.Arrivals, Arrival{At: -1, Source: 1, Hold: time.Hour})
+	for i := range 15 {
+		rec.Arrivals = append(rec.Arrivals, Arrival{At: time.Duration(4*i) * time.Second, Refused: true})
+	}
+	for within, want := range map[time.Duration]uint64{0: 5, -1: 15, time.Second: 15} {
+		s := mustNew(t, rec, Options{Suspects: []uint32{1}, RetryWithin: within})
+		if got := s.Run(Change{Without: s.suspects}, 1); got.Served != want || got.Refused != 0 {
+			t.Errorf("retries within %v: %d served and %d refused, want %d", within, got.Served, got.Refused, want)
+		}
+	}
+}
+
 // TestRetriesHoldAsLongAsInTheEnd wants the client that is served at once to
 // take the time that it took in the end, not that of another of its service.
 func TestRetriesHoldAsLongAsInTheEnd(t *testing.T) {
 	rec := Recording{Threads: 1, Sources: 2, Arrivals: []Arrival{
 		{Hold: 50 * time.Second, Source: 1}, {At: time.Second, Refused: true}, {At: 55 * time.Second, Hold: 7 * time.Second},
-		{At: 90 * time.Second, Hold: 9 * time.Second},
+		{At: 150 * time.Second, Hold: 9 * time.Second},
 	}}
 	s := mustNew(t, rec, Options{})
 	for seed := range uint64(20) {

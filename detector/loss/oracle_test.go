@@ -87,24 +87,68 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 	return out
 }
 
-// firstTry looks back from arrival j to the first try of its client. It is
-// false for who is one of several clients of its source, and for who was
-// served at once.
+// firstTry looks for the first try of the client of arrival j. It is false for
+// who is one of several clients of its source, and for who was served at once.
 func firstTry(all []Arrival, j int, within time.Duration) (int, bool) {
 	if within < 0 || crowdedSlowly(all, all[j].Source) {
 		return j, false
 	}
-	first, at := j, j
-	for i := j - 1; i >= 0; i-- {
+	limit := wishSlowly(all, all[j].Source, all[j].Service)
+	first, tried := -1, -1
+	for i := 0; i <= j; i++ {
 		if all[i].Source != all[j].Source {
 			continue
 		}
-		if !all[i].Refused || all[i].Service != all[j].Service || all[at].At-all[i].At > within {
-			break
+		// Where the one before was served, or of another service, or too long
+		// ago, or the first too long ago, this one is the first.
+		again := first >= 0 && all[tried].Refused && all[i].Service == all[tried].Service &&
+			all[i].At-all[tried].At <= within && all[i].At-all[first].At <= limit
+		if !again {
+			first = i
 		}
-		first, at = i, i
+		tried = i
 	}
 	return first, first != j || all[j].Refused
+}
+
+// wishSlowly is how long after it was served a source comes again, or, if that
+// was never seen, half of the sources of its service do.
+func wishSlowly(all []Arrival, src uint32, service uint16) time.Duration {
+	mean := func(src uint32) (gap time.Duration, service int) {
+		var sum time.Duration
+		n, served := 0, -1
+		service = -1
+		for i, a := range all {
+			if a.Source != src {
+				continue
+			}
+			if served >= 0 && all[served].Service == a.Service {
+				sum += a.At - all[served].At
+				n++
+			}
+			if served = -1; !a.Refused {
+				served, service = i, int(a.Service)
+			}
+		}
+		if n == 0 {
+			return math.MaxInt64, service
+		}
+		return sum / time.Duration(n), service
+	}
+	if own, _ := mean(src); own < math.MaxInt64 {
+		return own
+	}
+	var gaps []time.Duration
+	for other := range uint32(len(all) + 2) {
+		if gap, of := mean(other); of == int(service) && !crowdedSlowly(all, other) {
+			gaps = append(gaps, gap)
+		}
+	}
+	if len(gaps) == 0 {
+		return math.MaxInt64
+	}
+	slices.Sort(gaps)
+	return gaps[(len(gaps)-1)/2]
 }
 
 func crowdedSlowly(all []Arrival, src uint32) bool {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sort"
 	"time"
@@ -66,7 +65,6 @@ type Options struct {
 }
 
 const (
-	defaultRetry   = time.Minute
 	defaultUnknown = 10 * time.Second
 )
 
@@ -240,60 +238,6 @@ func (s *System) hold(i uint32, w Waiting) int64 {
 		return int64(a.Hold - a.Wait)
 	}
 	return int64(a.Hold)
-}
-
-// follow finds the tries that are of one client; see the assumptions of the
-// package.
-func (s *System) follow(within int64) {
-	several := s.crowded()
-	type client struct {
-		tried   int64
-		chain   uint32
-		service uint16
-	}
-	last := make([]client, s.sources)
-	for i := range s.arrivals {
-		a := &s.arrivals[i]
-		if several[a.Source] {
-			continue
-		}
-		c := &last[a.Source]
-		again := c.chain != 0 && c.service == a.Service && int64(a.At)-c.tried <= within
-		switch {
-		case again:
-		case a.Refused:
-			s.own = append(s.own, -1)
-			c.chain, c.service = uint32(len(s.own)-1), a.Service
-		default:
-			c.chain = 0
-			continue
-		}
-		s.chain[i], c.tried = c.chain, int64(a.At)
-		s.marks[i] |= chained
-		if !a.Refused {
-			s.own[c.chain] = int32(i)
-			c.chain = 0
-		}
-	}
-}
-
-// crowded finds the sources that asked for a thread while they held one.
-func (s *System) crowded() []bool {
-	several := make([]bool, s.sources)
-	until := make([]int64, s.sources)
-	for i := range until {
-		until[i] = math.MinInt64
-	}
-	for i := range s.arrivals {
-		a := &s.arrivals[i]
-		if int64(a.At) < until[a.Source] {
-			several[a.Source] = true
-		}
-		if !a.Refused {
-			until[a.Source] = max(until[a.Source], int64(a.At+a.Hold))
-		}
-	}
-	return several
 }
 
 // calendar says before which arrival each recorded connection ends. Nothing
