@@ -8,18 +8,18 @@ import (
 // Question is what a diagnosis is to find out. The zero value asks with the
 // defaults.
 type Question struct {
-	Seed  uint64
-	Seeds int // replays of each change; 5 if zero, at most 1000
+	Seed  uint64 `json:"seed"`
+	Seeds int    `json:"seeds"` // replays of each change; 5 if zero, at most 1000
 	// Target is the part of the arrivals that may be refused; one in a
 	// thousand if zero.
-	Target float64
+	Target float64 `json:"target"`
 	// Singles is how many suspects, the first of them, are also banned one by
 	// one; 10 if zero, none if negative. See Options.Groups.
-	Singles int
+	Singles int `json:"singles"`
 	// MaxWait is what a message may wait for a scanner, one second if zero,
 	// and Late the part of them that may wait longer, one in a hundred if zero.
-	MaxWait time.Duration
-	Late    float64
+	MaxWait time.Duration `json:"max_wait_ns"`
+	Late    float64       `json:"late"`
 }
 
 const (
@@ -55,26 +55,27 @@ func (q Question) filled() Question {
 // Diagnosis is why a pool refused and what would help. Refusals are those of
 // sources that are not suspects, if nothing else is said.
 type Diagnosis struct {
-	Question Question // with the defaults filled in
-	Threads  int      // of the pool
+	Question Question `json:"question"` // with the defaults filled in
+	Threads  int      `json:"threads"`  // of the pool
 	// Recorded are all refusals in the record, of suspects too, and Others
 	// those of the rest. The replay with nothing changed has Refused: they are
 	// the same, if the record is true.
-	Recorded, Others uint64
-	Refused          Spread
+	Recorded uint64 `json:"recorded"`
+	Others   uint64 `json:"others"`
+	Refused  Spread `json:"refused"`
 
-	Together Averted   // all suspects banned
-	Alone    []Averted // the first of them, each alone
-	NoWait   Averted   // nobody waits for a scanner
-	Both     Averted   // all suspects banned, and nobody waits
+	Together Averted   `json:"together"` // all suspects banned
+	Alone    []Averted `json:"-"`        // the first of them, each alone
+	NoWait   Averted   `json:"no_wait"`  // nobody waits for a scanner
+	Both     Averted   `json:"both"`     // all suspects banned, and nobody waits
 	// More is the pool with as many threads as it needs without the suspects,
 	// but with them.
-	More Averted
+	More Averted `json:"more"`
 
-	Needed   Need  // threads, without the suspects
-	Waited   Waits // for scanners, as recorded; Scanners is 0
-	Scanners Waits // with as many as are needed, without the suspects
-	Finding  Finding
+	Needed   Need    `json:"needed"`   // threads, without the suspects
+	Waited   Waits   `json:"waited"`   // for scanners, as recorded; Scanners is 0
+	Scanners Waits   `json:"scanners"` // with as many as are needed, without the suspects
+	Finding  Finding `json:"finding"`
 }
 
 // Diagnose replays the recording under each change and judges. The same

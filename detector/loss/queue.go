@@ -15,11 +15,11 @@ type Job struct {
 
 // Waits are what jobs waited for a scanner.
 type Waits struct {
-	Scanners int
-	Jobs     int
-	Mean     time.Duration
-	Max      time.Duration
-	Over     int // jobs that waited longer than the bound
+	Scanners int           `json:"scanners"`
+	Jobs     int           `json:"jobs"`
+	Mean     time.Duration `json:"mean_ns"`
+	Max      time.Duration `json:"max_ns"`
+	Over     int           `json:"over"` // jobs that waited longer than the bound
 }
 
 // Queue sends jobs, which must be in order of time, through a queue that

@@ -11,7 +11,11 @@ import (
 // between Min and Max in (n-1)/(n+1) of the cases: two of three with five
 // seeds, nine of ten with twenty. The median of an even number of values is the
 // lower one of the two in the middle.
-type Spread struct{ Min, Median, Max int64 }
+type Spread struct {
+	Min    int64 `json:"min"`
+	Median int64 `json:"median"`
+	Max    int64 `json:"max"`
+}
 
 func spreadOf(values []int64) Spread {
 	if len(values) == 0 {
@@ -27,12 +31,12 @@ func (s Spread) Clear(o Spread) bool { return s.Min > o.Max }
 // Averted is what a change does: the refusals, of sources that are not
 // suspects, that happen without it and not with it. It may be negative.
 type Averted struct {
-	Change  Change
-	Left    Spread // refusals that still happen
-	Averted Spread
+	Change  Change `json:"-"`
+	Left    Spread `json:"left"` // refusals that still happen
+	Averted Spread `json:"averted"`
 	// Guessed is the most clients for whom there was no holding time to draw
 	// from; see Options.Unknown. If they are many, the rest is a guess too.
-	Guessed uint64
+	Guessed uint64 `json:"guessed"`
 }
 
 func others(outs []Outcome) []int64 {

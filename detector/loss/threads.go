@@ -49,13 +49,13 @@ func (o *Outcome) meets(target float64) bool {
 
 // Need is how many threads a pool needs, and why.
 type Need struct {
-	Threads Spread // by replay
+	Threads Spread `json:"threads"` // by replay
 	// Erlang is what Erlang's formula B says for clients that come at random
 	// at the same rate: fewer, if they come in crowds. It is 0 for no load.
-	Erlang int
-	Lambda float64 // clients per second, retries not counted
-	W      float64 // seconds that a client holds its thread, on the average
-	Peak   int     // threads with which nobody is refused
+	Erlang int     `json:"erlang"`
+	Lambda float64 `json:"lambda"`    // clients per second, retries not counted
+	W      float64 `json:"w_seconds"` // seconds that a client holds its thread, on the average
+	Peak   int     `json:"peak"`      // threads with which nobody is refused
 }
 
 // need finds what does not hang on the draw, and the threads for one seed.
