@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
@@ -27,11 +28,19 @@ type mixed struct {
 func newMixed(sources int, even bool) *mixed {
 	all := make([]netip.Addr, sources)
 	for i := range all {
-		all[i] = ip(i)
+		all[i] = neighbour(i)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	return &mixed{r: r, by: connlog.ByRequest, zipf: rand.NewZipf(r, 1.1, 1, uint64(sources-1)), even: even, sources: all,
 		e: connlog.Event{Time: epoch, Boot: "boot1", Service: "www", Threads: 200}}
+}
+
+// neighbour returns the n-th address, eight to a net but for the first ones.
+func neighbour(n int) netip.Addr {
+	if n < 768 {
+		return ip(n)
+	}
+	return netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", n>>3, n&7))
 }
 
 // source draws who comes next: a few often, most seldom, as everywhere. With

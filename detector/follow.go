@@ -177,6 +177,7 @@ func (d *Detector) named(c *conn, e *connlog.Event) {
 		p := d.pools.all[c.source.key.pool]
 		d.runTo(c.source, p)
 		d.prove(c, p)
+		d.nets.trust(c.source.hold.net, d.now)
 	}
 }
 

@@ -138,6 +138,7 @@ func (o *oracle) observe(e *connlog.Event) {
 		c := &span{from: o.now - e.Held.Seconds(), to: math.Inf(1), provenAt: math.Inf(1)}
 		if e.Proven {
 			c.provenAt = math.Inf(-1)
+			count("trusted", 1)
 		}
 		o.conns[e.Conn] = c
 		c.of = o.of(e)
@@ -320,6 +321,7 @@ func compareWithOracle(t *testing.T, seed int, level connlog.Level, events []con
 			}
 		}
 		comparePools(t, seed, d, o)
+		compareNets(t, seed, d, o)
 	}
 	if n := d.Stats().Conns; n != len(o.conns) {
 		t.Fatalf("seed %d: %d connections, the oracle has %d", seed, n, len(o.conns))
@@ -389,5 +391,5 @@ func agree(name string, got, want float64) bool {
 	case "opens", "fails", "logins_failed", "refused", "proven", "short", "logins_failed15", "proven15", "blame1":
 		tolerance = 1e-5
 	}
-	return math.Abs(got-want) <= tolerance*max(1, math.Abs(want))
+	return got == want || math.Abs(got-want) <= tolerance*max(1, math.Abs(want))
 }
