@@ -89,10 +89,7 @@ func month(b []byte) time.Month {
 // with a day of one digit padded or not. n is its length.
 func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 	const length = len("Nov 23 12:35:16")
-	if len(b) < length {
-		return 0, 0, errStamp
-	}
-	if b[4]-'0' <= 9 && b[5] == ' ' { // Sep 8 07:46:30
+	if len(b) >= length-1 && b[4]-'0' <= 9 && b[5] == ' ' { // Sep 8 07:46:30
 		padded := [length]byte{}
 		copy(padded[:4], b)
 		padded[4] = ' '
@@ -100,7 +97,7 @@ func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 		at, _, err = s.syslog(padded[:])
 		return at, length - 1, err
 	}
-	if b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' {
+	if len(b) < length || b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' {
 		return 0, 0, errStamp
 	}
 	sec := two(b[13:])

@@ -1,0 +1,129 @@
+package formats
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"testing"
+
+	"overstay/connlog"
+)
+
+// benchLines is a log of each format, of many clients, as it is in practice.
+func benchLines(name string) [][]byte {
+	var out [][]byte
+	line := func(parts ...string) { out = append(out, []byte(strings.Join(parts, ""))) }
+	for i := range 2000 {
+		second := "12:" + two2(i/60%60) + ":" + two2(i%60)
+		ip := "203.0." + strconv.Itoa(i%7+100) + "." + strconv.Itoa(i%251)
+		port, pid := strconv.Itoa(20000+i), strconv.Itoa(1000+i%50)
+		switch name {
+		case "haproxy":
+			line("Nov 23 ", second, " lb1 haproxy[1697]: ", ip, ":", port, " [23/Nov/2026:", second, ".825] web~ app/server-", pid, " 0/0/1/12/14 200 20318 - - ---- 121/121/12/3/0 0/0 \"GET /static/app/main.css?v=1032 HTTP/1.1\"")
+		case "combined", "nginx-time":
+			tail := ""
+			if name == "nginx-time" {
+				tail = " 0.0" + two2(i%60)
+			}
+			line(ip, " - - [23/Nov/2026:", second, " +0000] \"GET /static/app/main.css?v=1032 HTTP/1.1\" 200 20318 \"https://www.example.org/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0\"", tail)
+		case "nginx-json":
+			line(`{"time":"2026-11-23T`, second, `+00:00","msec":1795437316.`, two2(i%60), `4,"remote_addr":"`, ip, `","remote_port":`, port, `,"connection":`, pid, `,"connection_requests":1,"connection_time":0.000,"request":"GET /static/app/main.css HTTP/1.1","status":200,"bytes":20242,"request_time":0.012,"request_completion":"OK"}`)
+		case "postfix":
+			head, id := "Nov 23 "+second+" mx1 postfix/", "C18EE98"+strconv.Itoa(10000+i)
+			line(head, "smtpd[", pid, "]: connect from mail.example.org[", ip, "]")
+			line(head, "smtpd[", pid, "]: ", id, ": client=mail.example.org[", ip, "]")
+			line(head, "cleanup[17049]: ", id, ": message-id=<20261123123516.016984@mail.example.org>")
+			line(head, "qmgr[16838]: ", id, ": from=<a@example.org>, size=3994, nrcpt=1 (queue active)")
+			line(head, "smtpd[", pid, "]: disconnect from mail.example.org[", ip, "] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5")
+			line(head, "lmtp[17053]: ", id, ": to=<b@example.net>, relay=mx1[private/dovecot-lmtp], delay=0.03, delays=0.02/0.01/0/0, dsn=2.0.0, status=sent (250 2.0.0 Ok)")
+			line(head, "qmgr[16838]: ", id, ": removed")
+		case "dovecot":
+			head, id := "Nov 23 "+second+" mx1 dovecot: ", "4rB80/Bg0NsK"+strconv.Itoa(i)
+			line(head, "imap-login: Login: user=<alice@example.org>, method=PLAIN, rip=", ip, ", lip=192.0.2.1, mpid=17062, TLS, session=<", id, ">")
+			line(head, "imap(alice@example.org)<17062><", id, ">: Disconnected: Logged out in=32 out=556 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0")
+		case "openssh":
+			head := "Nov 23 " + second + " vm sshd[" + pid + "]: "
+			line(head, "Connection from ", ip, " port ", port, " on 192.0.2.1 port 22 rdomain \"\"")
+			line(head, "Invalid user pascal from ", ip, " port ", port)
+			line(head, "Failed password for invalid user pascal from ", ip, " port ", port, " ssh2")
+			line(head, "Connection closed by invalid user pascal ", ip, " port ", port, " [preauth]")
+		case "vsftpd":
+			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] CONNECT: Client \"", ip, "\"")
+			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] [root] FAIL LOGIN: Client \"", ip, "\"")
+		case "squid":
+			line("17954373", strconv.Itoa(10+i%80), ".810    271 ", ip, " TCP_MISS/200 20325 GET http://www.example.org/static/app/main.css - HIER_DIRECT/192.0.2.1 text/css")
+		case "endlessh":
+			line("2026-11-23T", second, ".765Z ACCEPT host=", ip, " port=", port, " fd=4 n=1/4096")
+			line("2026-11-23T", second, ".971Z CLOSE host=", ip, " port=", port, " fd=4 time=0.206 bytes=410")
+		}
+	}
+	return out
+}
+
+func two2(n int) string {
+	s := strconv.Itoa(n)
+	return "00"[:2-len(s)] + s
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, f := range All() {
+		lines := benchLines(f.Name)
+		if len(lines) == 0 {
+			continue
+		}
+		b.Run(f.Name, func(b *testing.B) {
+			size := len(bytes.Join(lines, []byte("\n")))
+			p := f.NewParser(Options{Now: now()})
+			events := 0
+			count := func(*connlog.Event) { events++ }
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				for _, line := range lines {
+					_ = p.Parse(line, count)
+				}
+			}
+			if events == 0 {
+				b.Error("no events")
+			}
+			b.ReportMetric(float64(len(lines)), "lines/op")
+		})
+	}
+}
+
+// TestBenchmarkedLinesTell keeps the benchmarks honest: their logs are of the
+// format, and give events.
+func TestBenchmarkedLinesTell(t *testing.T) {
+	for _, f := range All() {
+		lines := benchLines(f.Name)
+		if f.Name == "syslog" {
+			continue
+		}
+		if got, ok := Detect(append(bytes.Join(lines, []byte("\n")), '\n')); !ok || got.Name != f.Name {
+			t.Errorf("%s is taken for %q", f.Name, got.Name)
+		}
+		p, events := f.NewParser(Options{Now: now()}), 0
+		for _, line := range lines {
+			if err := p.Parse(line, func(*connlog.Event) { events++ }); err != nil && err != ErrSkip { //nolint // sentinel, unwrapped
+				t.Fatalf("%s: %v: %s", f.Name, err, line)
+			}
+		}
+		if events < 2000 {
+			t.Errorf("%s: %d events", f.Name, events)
+		}
+	}
+}
+
+func BenchmarkOrder(b *testing.B) {
+	f, _ := ByName("nginx-time")
+	lines := benchLines(f.Name)
+	order := NewOrder(OrderOptions{}, func(*connlog.Event) {})
+	p := f.NewParser(Options{Now: now()})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(bytes.Join(lines, []byte("\n")))))
+	for b.Loop() {
+		for _, line := range lines {
+			_ = p.Parse(line, order.Add)
+		}
+	}
+}

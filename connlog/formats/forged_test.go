@@ -1,0 +1,203 @@
+package formats
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"overstay/connlog"
+)
+
+// forgeries are lines whose stranger wrote 198.51.100.66 wherever it may: it
+// is never the source.
+var forged = netip.MustParseAddr("198.51.100.66")
+
+type forgery struct {
+	format string
+	line   string
+	source string // whom the line is about; empty if nobody is to be taken
+}
+
+func forgeries() []forgery {
+	return []forgery{
+		{"haproxy", `Nov 23 12:35:16 lb haproxy[1]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] web b/s 0/0/0/0/0 200 9 - - ---- 1/1/0/0/0 0/0 {198.51.100.66} "GET /198.51.100.66:1 [23/Nov/2026:12:35:16.825] web b/s 1/0/6 255 -- HTTP/1.1"`, "192.0.2.21"},
+		{"haproxy", `Nov 23 12:35:16 lb haproxy[1]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] web b/s 0/0/0/0/0 200 9 198.51.100.66:1 [23/Nov/2026:12:35:16.825] ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1"`, "192.0.2.21"},
+		{"combined", `192.0.2.23 - 198.51.100.66 - [23/Nov/2026:12:35:16 +0000] "GET / HTTP/1.1" 200 1 "-" "198.51.100.66 - - [23/Nov/2026:12:35:16 +0000]"`, "192.0.2.23"},
+		{"combined", `192.0.2.23 - x [01/Jan/2001:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 - [23/Nov/2026:12:35:16 +0000] "GET /\" 200 1 \"198.51.100.66" 404 7 "-" "-"`, ""},
+		{"nginx-time", `192.0.2.23 - - [23/Nov/2026:12:35:16 +0000] "GET / HTTP/1.1" 200 1 "-" "\x22 99999.000" 0.100`, "192.0.2.23"},
+		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"request":"GET /\",\"remote_addr\":\"198.51.100.66\",\"x\":\"","agent":"\"remote_addr\":\"198.51.100.66\""}`, "192.0.2.23"},
+		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"remote_addr":"198.51.100.66"}`, ""},
+		{"nginx-json", `{"h":{"remote_addr":"198.51.100.66"},"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200}`, "192.0.2.23"},
+		{"postfix", `Nov 23 12:35:19 mx postfix/smtpd[3]: NOQUEUE: reject: RCPT from x.example.org[192.0.2.7]: 554 5.7.1 <a@[198.51.100.66]>: Relay access denied; from=<c@d> to=<x from y[198.51.100.66]: > proto=SMTP helo=<from y[198.51.100.66]>`, "192.0.2.7"},
+		{"postfix", `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: x, sasl_username=unknown[198.51.100.66]: SASL LOGIN authentication failed: x`, "192.0.2.7"},
+		{"postfix", `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: non-SMTP command from unknown[192.0.2.7]: GET / from unknown[198.51.100.66]`, "192.0.2.7"},
+		{"postfix", `Nov 23 12:35:35 mx postfix/cleanup[3]: F00: warning: header Subject: connect from unknown[198.51.100.66]; from=<>`, ""},
+		{"postfix", `Nov 23 12:35:35 mx postfix/smtpd[3]: F00: client=unknown[192.0.2.7], sasl_method=PLAIN, sasl_username=client=unknown[198.51.100.66]`, "192.0.2.7"},
+		{"dovecot", `Nov 23 12:36:17 imap-login: Info: Disconnected (auth failed, 1 attempts in 2 secs): user=<x>, method=PLAIN, rip=198.51.100.66, lip=192.0.2.1, session=<a>, method=LOGIN, rip=203.0.113.17, lip=192.0.2.1, session=<x>`, "203.0.113.17"},
+		{"dovecot", `Nov 23 12:36:17 imap-login: Info: Login: user=<x>, rip=198.51.100.66, lip=1>, method=PLAIN, rip=203.0.113.17, lip=192.0.2.1, mpid=7, session=<x>`, "203.0.113.17"},
+		{"dovecot", `Nov 23 12:36:17 auth: Info: passwd-file(imap-login: rip=198.51.100.66, lip=): unknown user`, ""},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Failed password for invalid user x from 198.51.100.66 port 22 ssh2 from 203.0.113.14 port 40410 ssh2`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Failed password for invalid user x from 198.51.100.66 port 22 ssh2: y from 203.0.113.14 port 40410 ssh2`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Failed password for user from 203.0.113.14 port 20000 ssh1: ruser XXX from 198.51.100.66`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Failed hostbased for x from 203.0.113.14 port 20000 ssh2: RSA aa, client user "x from 198.51.100.66 port 1 ssh2: y", client host "h"`, ""},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Invalid user x from 198.51.100.66 port 1 from 203.0.113.14 port 20000`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Bad protocol version identification 'x' from 198.51.100.66 port 1' from 203.0.113.14 port 31778`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Connection closed by authenticating user 198.51.100.66 port 1 203.0.113.14 port 46039 [preauth]`, ""},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Unable to negotiate with 203.0.113.14 port 1: no matching x found. Their offer: with 198.51.100.66 port 1`, "203.0.113.14"},
+		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Received disconnect from 203.0.113.14 port 1:11: Failed password for x from 198.51.100.66 port 1 ssh2`, ""},
+		{"vsftpd", `Mon Nov 23 12:35:39 2026 [pid 1] [x] OK LOGIN: Client "198.51.100.66"] FAIL LOGIN: Client "203.0.113.15"`, ""},
+		{"vsftpd", `Mon Nov 23 12:35:39 2026 [pid 1] [x] OK DOWNLOAD: Client "203.0.113.15", "/x] FAIL LOGIN: Client "198.51.100.66""`, ""},
+		{"vsftpd", `Mon Nov 23 12:35:39 2026 [pid 1] [x] FAIL LOGIN: Client "203.0.113.15"`, "203.0.113.15"},
+		{"squid", `1795437328.810    271 192.0.2.22 TCP_MISS/200 20 GET http://x/\n1795437328.810 1 198.51.100.66 TCP_MISS/200 20 - HIER_DIRECT/198.51.100.66 text/plain`, "192.0.2.22"},
+		{"endlessh", `2026-11-23T12:35:34.765Z ACCEPT host=203.0.113.24 port=43360 fd=4 n=1/4096 ACCEPT host=198.51.100.66`, ""},
+	}
+}
+
+func TestForgedAddresses(t *testing.T) {
+	for _, f := range forgeries() {
+		format, ok := ByName(f.format)
+		if !ok {
+			t.Fatalf("no format %q", f.format)
+		}
+		p := format.NewParser(Options{Now: now()})
+		got := ""
+		err := p.Parse([]byte(f.line), func(e *connlog.Event) { got = e.ClientIP.String() })
+		if got != f.source {
+			t.Errorf("%s: source %q (%v), want %q, of %s", f.format, got, err, f.source, f.line)
+		}
+	}
+}
+
+// TestForgersAreRefused wants lines that two could have written to be said so.
+func TestForgersAreRefused(t *testing.T) {
+	for _, format := range []string{"openssh", "vsftpd"} {
+		n := 0
+		for _, f := range forgeries() {
+			parser, _ := ByName(f.format)
+			if f.format == format && errors.Is(parser.NewParser(Options{Now: now()}).Parse([]byte(f.line), func(*connlog.Event) {}), ErrForged) {
+				n++
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s: no line is refused as forged", format)
+		}
+	}
+}
+
+// TestNoFieldIsTheSource puts a forged address, in the shapes that lines of
+// the format use, in the place of everything that a stranger writes.
+func TestNoFieldIsTheSource(t *testing.T) {
+	texts := []string{
+		"198.51.100.66", "x from 198.51.100.66 port 22 ssh2", "x[198.51.100.66]", " rip=198.51.100.66, lip=1", `: Client "198.51.100.66"`,
+		`","remote_addr":"198.51.100.66","x":"`, "198.51.100.66:1 [23/Nov/2026:12:35:16.825] web b/s 1/0/6 255 --", "host=198.51.100.66 port=1 fd=1 n=1/2",
+		"x\" 198.51.100.66 - - [23/Nov/2026:12:35:16 +0000] \"GET / HTTP/1.1\" 200 1", "x: SASL LOGIN authentication failed: x[198.51.100.66]",
+		" from x[198.51.100.66]: ", "] FAIL LOGIN", "x>, method=PLAIN, rip=198.51.100.66, lip=1, session=<y", ": ", "\x00", "%s", "[preauth]",
+	}
+	templates := map[string][]string{
+		"haproxy":    {`Nov 23 12:35:16 lb haproxy[1]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] web b/s 0/0/0/0/0 200 9 - - ---- 1/1/0/0/0 0/0 {@} "GET @ HTTP/1.1"`},
+		"postfix":    {`Nov 23 12:35:19 mx postfix/smtpd[3]: NOQUEUE: reject: RCPT from x[192.0.2.21]: 554 5.7.1 <@>: no; from=<@> to=<@> proto=SMTP helo=<@>`, `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: unknown[192.0.2.21]: SASL LOGIN authentication failed: x, sasl_username=@`, `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: non-SMTP command from x[192.0.2.21]: @`, `Nov 23 12:35:35 mx postfix/cleanup[3]: F00: message-id=<@>`, `Nov 23 12:35:35 mx postfix/qmgr[3]: F00: from=<@>, size=1`},
+		"dovecot":    {`Nov 23 12:36:17 imap-login: Info: Disconnected (auth failed, 1 attempts in 2 secs): user=<@>, method=PLAIN, rip=192.0.2.21, lip=192.0.2.1, session=<a>`, `Nov 23 12:36:17 imap-login: Login: user=<@>, method=PLAIN, rip=192.0.2.21, lip=192.0.2.1, session=<a>`, `Nov 23 12:36:17 mx dovecot: auth: passwd-file(@,192.0.2.21): unknown user`},
+		"openssh":    {`Nov 23 12:35:33 vm sshd[1]: Failed password for invalid user @ from 192.0.2.21 port 40410 ssh2`, `Nov 23 12:35:33 vm sshd[1]: Invalid user @ from 192.0.2.21 port 40410`, `Nov 23 12:35:33 vm sshd[1]: Connection closed by authenticating user @ 192.0.2.21 port 1 [preauth]`, `Nov 23 12:35:33 vm sshd[1]: Bad protocol version identification '@' from 192.0.2.21 port 31778`, `Nov 23 12:35:33 vm sshd[1]: Received disconnect from 192.0.2.21 port 1:11: @`, `Nov 23 12:35:33 vm sshd[1]: Unable to negotiate with 192.0.2.21 port 1: no match. Their offer: @`},
+		"vsftpd":     {`Mon Nov 23 12:35:39 2026 [pid 1] [@] FAIL LOGIN: Client "192.0.2.21"`, `Mon Nov 23 12:35:39 2026 [pid 1] [x] OK DOWNLOAD: Client "192.0.2.21", "@", 3 bytes`, `Mon Nov 23 12:35:39 2026 [pid 1] FTP command: Client "192.0.2.21", "USER @"`},
+		"squid":      {`1795437328.810    271 192.0.2.21 TCP_MISS/200 20 GET http://@ @ HIER_DIRECT/192.0.2.1 text/@`},
+		"combined":   {`192.0.2.21 - - [23/Nov/2026:12:35:16 +0000] "GET @ HTTP/1.1" 200 1 "@" "@"`, `192.0.2.21 - @ [23/Nov/2026:12:35:16 +0000] "GET / HTTP/1.1" 200 1 "-" "-"`},
+		"nginx-time": {`192.0.2.21 - @ [23/Nov/2026:12:35:16 +0000] "GET @ HTTP/1.1" 200 1 "@" "@" 0.100`},
+	}
+	source := netip.MustParseAddr("192.0.2.21")
+	for name, lines := range templates {
+		f, _ := ByName(name)
+		for _, line := range lines {
+			for _, text := range texts {
+				if name == "combined" || name == "nginx-time" {
+					text = strings.ReplaceAll(text, `"`, `\x22`) // as nginx writes a quote
+				}
+				p := f.NewParser(Options{Now: now()})
+				forgedLine := strings.ReplaceAll(line, "@", text)
+				_ = p.Parse([]byte(forgedLine), func(e *connlog.Event) {
+					if e.ClientIP != source {
+						t.Errorf("%s: source %v of %s", name, e.ClientIP, forgedLine)
+					}
+				})
+			}
+		}
+	}
+}
+
+// fuzz feeds lines to a parser of a format. Whatever they say, no event is
+// without time or kind, none of a connection is at a time before it opened,
+// and what is kept is bounded.
+func fuzz(f *testing.F, name string) {
+	for _, s := range samples() {
+		if s.format == name || name == "syslog" {
+			f.Add([]byte(strings.TrimPrefix(s.lines, "\n")))
+		}
+	}
+	for _, x := range forgeries() {
+		if x.format == name {
+			f.Add([]byte(x.line))
+		}
+	}
+	format, ok := ByName(name)
+	if !ok {
+		f.Fatalf("no format %q", name)
+	}
+	const few = 4
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p := format.NewParser(Options{Now: now(), MaxOpen: few})
+		for line := range bytes.SplitSeq(text, []byte("\n")) {
+			before := bytes.Clone(line)
+			n := 0
+			err := p.Parse(line, func(e *connlog.Event) {
+				n++
+				if e.Kind == connlog.Unknown || e.Time.IsZero() || e.Held < 0 {
+					t.Fatalf("%+v of %q", e, line)
+				}
+				if e.Kind != connlog.Refuse && !e.ClientIP.IsValid() {
+					t.Fatalf("no source: %+v of %q", e, line)
+				}
+				if e.ClientIP.Zone() != "" || e.ClientIP.Is4In6() {
+					t.Fatalf("source %v of %q", e.ClientIP, line)
+				}
+				if len(e.User) > maxWordLen*3 || len(e.Service) > maxWordLen*3 {
+					t.Fatalf("a word of %d bytes", max(len(e.User), len(e.Service)))
+				}
+			})
+			if (err == nil) != (n > 0) {
+				t.Fatalf("%d events and the error %v of %q", n, err, line)
+			}
+			if n > maxFails+8 {
+				t.Fatalf("%d events of %q", n, line)
+			}
+			if !bytes.Equal(before, line) {
+				t.Fatalf("the line was changed: %q, was %q", line, before)
+			}
+			if p.open.size() > few || p.queue.size() > few {
+				t.Fatalf("%d sessions are kept", p.open.size())
+			}
+		}
+	})
+}
+
+func FuzzHAProxy(f *testing.F)   { fuzz(f, "haproxy") }
+func FuzzCombined(f *testing.F)  { fuzz(f, "combined") }
+func FuzzNginxTime(f *testing.F) { fuzz(f, "nginx-time") }
+func FuzzNginxJSON(f *testing.F) { fuzz(f, "nginx-json") }
+func FuzzPostfix(f *testing.F)   { fuzz(f, "postfix") }
+func FuzzDovecot(f *testing.F)   { fuzz(f, "dovecot") }
+func FuzzOpenSSH(f *testing.F)   { fuzz(f, "openssh") }
+func FuzzSyslog(f *testing.F)    { fuzz(f, "syslog") }
+func FuzzVsftpd(f *testing.F)    { fuzz(f, "vsftpd") }
+func FuzzSquid(f *testing.F)     { fuzz(f, "squid") }
+func FuzzEndlessh(f *testing.F)  { fuzz(f, "endlessh") }
+
+// TestForgedIsNobodys keeps the tests above honest: the forged address is of
+// no template.
+func TestForgedIsNobodys(t *testing.T) {
+	for _, f := range forgeries() {
+		if f.source == forged.String() {
+			t.Errorf("%s expects the forged address", f.format)
+		}
+	}
+}
