@@ -44,15 +44,18 @@ func randomFigures(r *rand.Rand) (values map[string]float64, env map[string]any)
 			x = math.Inf(1)
 		}
 		values[f.Name] = x
-		group, name, grouped := strings.Cut(f.Name, ".")
-		if !grouped {
-			env[f.Name] = x
-			continue
+		at, name := env, f.Name // groups within groups
+		for {
+			group, rest, grouped := strings.Cut(name, ".")
+			if !grouped {
+				break
+			}
+			if at[group] == nil {
+				at[group] = make(map[string]any)
+			}
+			at, name = at[group].(map[string]any), rest
 		}
-		if env[group] == nil {
-			env[group] = make(map[string]any)
-		}
-		env[group].(map[string]any)[name] = x
+		at[name] = x
 	}
 	return values, env
 }

@@ -14,11 +14,13 @@ import "time"
 //     few times at once.
 //   - Hours of IMAP IDLE, and a bulk sender, are proven connections.
 //
-// Those that act under pressure stand in the order of their patience. Where it
-// is not certain that a source does nothing else, they suggest.
+// Those that act under pressure act only where a ban averts refusals, and stand
+// in the order of their patience. Where it is not certain that a source does
+// nothing else, they suggest.
 func DefaultPolicies() []Policy {
 	return []Policy{
-		threadHogging(), spreadOut(), longUnproven(), sharedHogging(), provenHogging(),
+		threadHogging(), netHogging(), returning(), spreadOut(), longUnproven(),
+		sharedHogging(), provenHogging(),
 		slowHogging(), failedLogins(), shortFlood(),
 	}
 }
@@ -54,6 +56,44 @@ func threadHogging() Policy {
 && unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
 && unproven.open * unproven.mean_age >= 10
 && unproven.open > 15 * proven15`,
+		Averts:   true,
+		Action:   Ban,
+		Duration: 10 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
+// netHogging acts while the pool is full on nets whose members sit on a tenth
+// of it together, the loudest of them left out: one who hops through a net, or
+// rents it. It looks at the net's /24 or /48, and its decision names the
+// smallest prefix that has nine tenths of the load. Nets in which an address
+// has proven something within a day are let be, and as everywhere it is the
+// age that tells: five seconds on average, and four times what is usual here.
+func netHogging() Policy {
+	return Policy{
+		Name:  "net-hogging",
+		Level: LevelNet,
+		When: pressed + `
+&& net.unproven.others >= max(3, 0.1 * pool.threads)
+&& net.unproven.mean_age >= max(5, 4 * ` + usual + `)`,
+		Averts:   true,
+		Action:   Ban,
+		Duration: 5 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
+// returning acts while the pool is full on one that was banned before, came
+// back within an hour of the ban's end and was banned again, and now sits here
+// once more. Nothing is left to be found out about it, so half of the patience
+// that spreadOut has will do.
+func returning() Policy {
+	return Policy{
+		Name: "returning",
+		When: pressed + `
+&& unproven.open >= 1 && unproven.mean_age >= max(4, 3 * ` + usual + `)
+&& history.returns >= 1 && proven15 < 0.015`,
+		Averts:   true,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
 		Escalate: doubling(),
@@ -77,6 +117,7 @@ func spreadOut() Policy {
 && unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads
 && unproven.mean_age >= max(8, 6 * ` + usual + `)
 && proven15 < 0.015`,
+		Averts:   true,
 		Action:   Ban,
 		Duration: 2 * time.Minute,
 		Escalate: doubling(),
@@ -100,6 +141,7 @@ func longUnproven() Policy {
 		When: pressed + `
 && unproven.open >= 1 && proven15 < 0.015
 && unproven.load1 >= max(0.3, ` + usual + ` / 15) * max(unproven.open, opens / 6)`,
+		Averts:   true,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
 		Escalate: doubling(),
@@ -121,6 +163,7 @@ func sharedHogging() Policy {
 && unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
 && (unproven.open > max(proven15, proven / 4)
  || unproven.open >= 0.5 * pool.unproven && unproven.mean_age >= max(8, 6 * ` + usual + `))`,
+		Averts:   true,
 		Action:   Suggest,
 		Duration: 10 * time.Minute,
 		Escalate: doubling(),
@@ -139,6 +182,7 @@ func provenHogging() Policy {
 		When: pressed + `
 && (load1 - unproven.load1 >= 0.5 * pool.threads
  || load1 - unproven.load1 >= 0.1 * pool.threads && load1 * pool.proven15 > 4 * proven15 * pool.load1)`,
+		Averts:   true,
 		For:      time.Minute,
 		Action:   Suggest,
 		Duration: 10 * time.Minute,

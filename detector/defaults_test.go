@@ -187,13 +187,13 @@ func TestOneThreadEach(t *testing.T) {
 // TestEachDefaultActs has one attack for each policy that the test above does
 // not need, with the time by which it must have acted.
 func TestEachDefaultActs(t *testing.T) {
-	eve, office := ip(300), ip(20)
+	eve, office, alone := ip(300), ip(20), unrelated(0)
 	full := func(w *world, proven, sitters int) { // a pool that others keep full as well
 		for i := range proven {
 			w.visit(ip(100+i), 0, true, time.Hour)
 		}
 		for i := range sitters {
-			w.sitter(ip(300+i), 1, time.Hour)
+			w.sitter(unrelated(i), 1, time.Hour)
 		}
 	}
 	for _, attack := range []struct {
@@ -205,8 +205,13 @@ func TestEachDefaultActs(t *testing.T) {
 		prepare func(w *world)
 	}{
 		{"thread-hogging", Ban, eve, 3 * time.Second, time.Second, func(w *world) { w.sitter(eve, 120, time.Hour) }},
-		{"spread-out", Ban, eve, 9 * time.Second, 8 * time.Second, func(w *world) { full(w, 0, 140) }},
-		{"long-unproven", Ban, eve, 22 * time.Second, 20 * time.Second, func(w *world) { full(w, 60, 48) }},
+		{"net-hogging", Ban, eve, 6 * time.Second, 5 * time.Second, func(w *world) {
+			for i := range 140 {
+				w.sitter(ip(300+i), 1, time.Hour)
+			}
+		}},
+		{"spread-out", Ban, alone, 9 * time.Second, 8 * time.Second, func(w *world) { full(w, 0, 140) }},
+		{"long-unproven", Ban, alone, 22 * time.Second, 20 * time.Second, func(w *world) { full(w, 60, 48) }},
 		{"shared-hogging", Suggest, office, 10 * time.Second, 8 * time.Second, func(w *world) { w.sitter(office, 120, time.Hour) }},
 		{"proven-hogging", Suggest, eve, 2 * time.Minute, time.Minute, func(w *world) {
 			for range 30 {
@@ -245,6 +250,39 @@ func TestEachDefaultActs(t *testing.T) {
 					d.Action, d.Policy, d.At.Sub(began), attack.action, attack.policy, attack.not)
 			}
 		})
+	}
+}
+
+// unrelated is the i-th address of a net of its own.
+func unrelated(i int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0x80, byte(i), 15: 1})
+}
+
+// TestReturningIsBannedSooner lets one come back after two bans, as one of
+// many: the third time it gets half of the others' patience.
+func TestReturningIsBannedSooner(t *testing.T) {
+	w := newWorld(t, 100, DefaultPolicies(), 7)
+	crowd(w)
+	w.run(10 * time.Second)
+	for i := range 140 {
+		w.sitter(unrelated(i), 1, time.Hour)
+	}
+	w.run(12 * time.Minute)
+	bans := w.bans(unrelated(0))
+	if len(bans) < 3 {
+		t.Fatalf("%d bans", len(bans))
+	}
+	for i, d := range bans {
+		want, patience := "spread-out", 8.0
+		if i >= 2 { // has returned once already
+			want, patience = "returning", 4.0
+		}
+		if age := d.Evidence.UnprovenMean; d.Policy != want || age < patience {
+			t.Errorf("ban %d is by %s at the age of %v s", i, d.Policy, age)
+		}
+		if i > 0 && d.Duration < 2*bans[i-1].Duration {
+			t.Errorf("ban %d lasts %v, the one before %v", i, d.Duration, bans[i-1].Duration)
+		}
 	}
 }
 

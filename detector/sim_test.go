@@ -22,6 +22,7 @@ type world struct {
 	n       int // of actions, to break ties
 	limit   int // of unproven connections of one source; 0: none
 	banned  map[netip.Prefix]time.Time
+	nets    []netip.Prefix // of the banned, those of more than an address
 	decided []Decision
 	ended   map[uint64]func() // what a client does when it is cut off
 }
@@ -67,6 +68,9 @@ func (w *world) hear(e *connlog.Event) {
 			continue
 		}
 		w.banned[dec.Source] = dec.At.Add(dec.Duration)
+		if connlog.AddressLevel.Source(dec.Source.Addr()) != dec.Source {
+			w.nets = append(w.nets, dec.Source)
+		}
 		// The server notices a moment later.
 		w.after(2*time.Millisecond, func() { w.evict(dec.Source) })
 	}
@@ -115,7 +119,7 @@ func (w *world) run(d time.Duration) {
 
 // arrive is the accept loop: 0 if the connection is turned away.
 func (w *world) arrive(who netip.Addr) uint64 {
-	if until, ok := w.banned[connlog.AddressLevel.Source(who)]; ok && w.now.Before(until) {
+	if w.isBanned(who) {
 		w.refuse(who, connlog.RefuseBanned)
 		return 0
 	}
@@ -124,6 +128,16 @@ func (w *world) arrive(who netip.Addr) uint64 {
 		return 0
 	}
 	return w.connect(who)
+}
+
+// isBanned says so of an address and of the nets that it is in.
+func (w *world) isBanned(who netip.Addr) bool {
+	if until, ok := w.banned[connlog.AddressLevel.Source(who)]; ok && w.now.Before(until) {
+		return true
+	}
+	return slices.ContainsFunc(w.nets, func(p netip.Prefix) bool {
+		return p.Contains(who) && w.now.Before(w.banned[p])
+	})
 }
 
 func (w *world) unprovenOf(who netip.Addr) (n int) {
