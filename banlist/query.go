@@ -17,6 +17,7 @@ type Filter struct {
 	Covering netip.Prefix // entries that hold this prefix
 	Origin   string       // what the origin begins with, as "policy:"
 	Service  string       // entries that concern it
+	Banned   bool         // entries that were in force: no suggestion that nobody approved
 	Brief    bool         // leave out the evidence
 	Limit    int          // the oldest so many; 0 for all
 }
@@ -91,7 +92,7 @@ func (f Filter) query(after int64, now time.Time) (string, []any) {
 	}
 	columns = strings.Replace(columns, " state,", " state_now,", 1)
 	q := "SELECT" + columns + `, row FROM (SELECT *, CASE WHEN state IN ('active', 'suggested')
-		AND expires > 0 AND expires <= ? THEN 'expired' ELSE state END AS state_now FROM ban) WHERE row > ?`
+		AND expires > 0 AND expires <= ? THEN 'expired' ELSE state END AS state_now FROM ban) AS ended WHERE row > ?`
 	args := []any{now.UnixMicro(), after}
 	if len(f.States) > 0 {
 		q += " AND state_now IN (" + marks(len(f.States)) + ")"
@@ -113,8 +114,17 @@ func (f Filter) query(after int64, now time.Time) (string, []any) {
 		q += " AND substr(origin, 1, ?) = ?"
 		args = append(args, len([]rune(f.Origin)), f.Origin)
 	}
+	if f.Banned {
+		q += " AND " + wasBanned
+	}
 	return q + " ORDER BY row LIMIT ?", append(args, pageRows)
 }
+
+// wasBanned picks entries that are or were bans. One that has expired was one
+// if it became active before, or if it came when its time was over: then it
+// still has the end of a ban, and not that of a suggestion.
+const wasBanned = `(state IN ('active', 'lifted') OR state = 'expired' AND (expires - decided = duration
+	OR EXISTS (SELECT 1 FROM history WHERE history.key = ended.key AND history.id = ended.id AND to_state = 'active')))`
 
 // numbered is an entry with one number more: its row, by which pages go on, or
 // its rev.

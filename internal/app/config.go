@@ -42,20 +42,27 @@ type Detector struct {
 	ReadBack        Duration `toml:"read_back" doc:"How much of the log is read again at a start, so that the averages are true."`
 	MaxSources      int      `toml:"max_sources" doc:"How many sources that hold no thread are remembered."`
 	BansPerMinute   int      `toml:"bans_per_minute" doc:"More new bans than this in a minute become suggestions."`
+	NetV4           int      `toml:"net_v4" doc:"How many leading bits the addresses of an IPv4 net share: 24 for a /24."`
+	NetV6           int      `toml:"net_v6" doc:"The same for IPv6."`
+	MaxNets         int      `toml:"max_nets" doc:"How many nets are remembered in which nobody holds a thread."`
 }
 
 // Policy is one rule: when to suggest or make a ban, and for how long.
 type Policy struct {
 	Name     string    `toml:"name" doc:"Its name, in decisions and evidence."`
 	When     Condition `toml:"when" doc:"The condition; docs/policies.md lists the figures it can use."`
+	Level    string    `toml:"level" doc:"Whom it judges. address: single addresses (IPv6: a /64); net: nets of the lengths of detector.net_v4 and net_v6, in which two addresses or more hold threads."`
 	For      Duration  `toml:"for" doc:"How long the condition must hold before the decision."`
 	Action   string    `toml:"action" doc:"ban, suggest, or off."`
 	Duration Duration  `toml:"duration" doc:"How long the first ban lasts."`
 	Factor   float64   `toml:"factor" doc:"Each earlier ban within memory makes the next one this many times as long."`
 	Max      Duration  `toml:"max" doc:"The longest ban that the factor can make."`
 	Memory   Duration  `toml:"memory" doc:"How long an earlier ban counts."`
+	Averts   bool      `toml:"averts" doc:"Decide only where the ban would avert refusals: about who has a part in those of the last minute."`
 	Pools    []string  `toml:"pools" doc:"The pools it watches; none means all."`
 	Services []string  `toml:"services" doc:"The services that its bans are for; none means all."`
+
+	ProvenNets bool `toml:"proven_nets" doc:"Decide also about a net in which an address has proven itself within a day."`
 }
 
 // Mail says where the users are and their mail, which smtp, pop3 and imap
@@ -90,11 +97,14 @@ type Scan struct {
 // Default returns the configuration of a server without a file.
 func Default() *Config {
 	c := &Config{
-		State:    "overstay-data",
-		Log:      Log{Path: "connections.log", MaxBytes: 256 << 20, MaxAge: Duration(24 * time.Hour), Keep: 30},
-		List:     List{Path: "bans.db"},
-		Detector: Detector{Enabled: true, Action: "policy", DefaultPolicies: true, ReadBack: Duration(6 * time.Hour), MaxSources: 100_000, BansPerMinute: 300},
-		Mail:     Mail{Domains: []string{"localhost"}, Users: "users", Folder: "mail"},
+		State: "overstay-data",
+		Log:   Log{Path: "connections.log", MaxBytes: 256 << 20, MaxAge: Duration(24 * time.Hour), Keep: 30},
+		List:  List{Path: "bans.db"},
+		Detector: Detector{
+			Enabled: true, Action: "policy", DefaultPolicies: true, ReadBack: Duration(6 * time.Hour),
+			MaxSources: 100_000, BansPerMinute: 300, NetV4: 24, NetV6: 48, MaxNets: 4096,
+		},
+		Mail: Mail{Domains: []string{"localhost"}, Users: "users", Folder: "mail"},
 		Scan: Scan{
 			Scanners: 4, Queue: 100, Wait: Duration(time.Minute), Timeout: Duration(2 * time.Minute),
 			MaxBytes: 25 << 20, OnFailure: "refuse", Oversize: "refuse",

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"overstay/connlog"
 	"overstay/detector"
 )
 
@@ -134,6 +135,7 @@ func TestNothingIsSomething(t *testing.T) {
 		"[log]\nkeep = 0", "[log]\nmax_age = \"0s\"", service + "threads = 0", service + "idle = \"0s\"",
 		service + "unproven = \"0s\"", service + "[service.smtp]\nmax_recipients = 0",
 		"[[service]]\nname = \"imap\"\nlisten = \"127.0.0.1:0\"\n[service.imap]\nmax_message_bytes = 0",
+		"[detector]\nnet_v4 = 0", "[detector]\nnet_v6 = 0", "[detector]\nmax_nets = 0", "[[policy]]\nname = \"short-flood\"\nlevel = \"\"",
 		"[[policy]]\nname = \"short-flood\"\nfactor = 0", "[[policy]]\nname = \"short-flood\"\nduration = \"0s\"",
 	} {
 		if _, err := parse("test.toml", []byte(text)); err == nil {
@@ -170,6 +172,11 @@ func TestWhatTheDetectorRefuses(t *testing.T) {
 	for _, text := range []string{
 		"[[policy]]\nname = \"short-flood\"\nduration = \"4000d\"",
 		"[[policy]]\nname = \"short-flood\"\nmax = \"4000d\"",
+		"[[policy]]\nname = \"x\"\nlevel = \"host\"\nwhen = \"open > 1\"",
+		"[[policy]]\nname = \"x\"\nlevel = \"net\"\nwhen = \"open > 1\"",
+		"[[policy]]\nname = \"x\"\nproven_nets = true\nwhen = \"net.open > 1\"",
+		"[[policy]]\nname = \"x\"\nwhen = \"net.opne > 1\"",
+		"[detector]\nnet_v4 = 15", "[detector]\nnet_v4 = 32", "[detector]\nnet_v6 = 31", "[detector]\nnet_v6 = 64",
 		"[[policy]]\nname = \"x\"\nwhen = \"open > 1\"\npools = [\"wwww\"]\n[[service]]\nname = \"www\"\nlisten = \"127.0.0.1:0\"",
 		many.String(),
 	} {
@@ -182,9 +189,16 @@ func TestWhatTheDetectorRefuses(t *testing.T) {
 
 func TestPolicyReachesTheDetector(t *testing.T) {
 	c, err := parse("test.toml", []byte(`
+[detector]
+net_v4 = 20
+net_v6 = 40
+max_nets = 77
 [[policy]]
 name = "mine"
-when = "open > 3"
+level = "net"
+when = "net.open > 3"
+averts = true
+proven_nets = true
 for = "1s"
 action = "ban"
 duration = "2m"
@@ -197,9 +211,13 @@ services = ["smtp"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := c.detectorOptions().Policies
+	o := c.detectorOptions()
+	if o.NetLevel != (connlog.Level{V4: 20, V6: 40}) || o.MaxNets != 77 {
+		t.Errorf("nets of %+v, %d of them", o.NetLevel, o.MaxNets)
+	}
+	all := o.Policies
 	want := detector.Policy{
-		Name: "mine", When: "open > 3", For: time.Second, Action: detector.Ban, Duration: 2 * time.Minute,
+		Name: "mine", Level: detector.LevelNet, When: "net.open > 3", Averts: true, ProvenNets: true, For: time.Second, Action: detector.Ban, Duration: 2 * time.Minute,
 		Escalate: detector.Escalate{Factor: 3, Max: 4 * time.Hour, Memory: 5 * 24 * time.Hour},
 		Pools:    []string{"www"}, Services: []string{"smtp"},
 	}

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"overstay/detector"
 )
 
 // defaults returns the settings of a service of this protocol.
@@ -20,7 +22,7 @@ func (p Policy) defaults() Policy {
 			return built
 		}
 	}
-	return Policy{Action: "suggest", Duration: Duration(10 * time.Minute), Factor: 1}
+	return Policy{Level: detector.LevelAddress, Action: "suggest", Duration: Duration(10 * time.Minute), Factor: 1}
 }
 
 // fillEach gives each entry of a list the defaults of what the file, whose

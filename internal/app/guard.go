@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"overstay/connlog"
@@ -131,6 +132,12 @@ func (g *guards) tell(what Guarded) {
 // pieceID is the id of a part of a decision. The parts are known by it as
 // those of one, see wholeID.
 func pieceID(id string, n int) string { return fmt.Sprintf("%s-%d", id, n) }
+
+// wholeID returns the id of the decision that the entry of an id is a part of.
+func wholeID(id string) (whole string, isPiece bool) {
+	whole, _, isPiece = strings.Cut(id, "-")
+	return whole, isPiece
+}
 
 // trusted returns the peers that tell who their clients are.
 func (c *Config) trusted() []netip.Prefix {

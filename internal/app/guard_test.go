@@ -145,3 +145,19 @@ func TestOnlyGuardedDecisions(t *testing.T) {
 		t.Errorf("%d attempts, %d wait", list.attempts, len(d.pending))
 	}
 }
+
+func TestCheckOperators(t *testing.T) {
+	var said bytes.Buffer
+	m := guarding(t, &said).machine
+	host := netip.MustParsePrefix("203.0.113.7/32")
+	for _, text := range []string{"203.0.113.7/32", "203.0.0.0/16"} {
+		var oe *OperatorError
+		err := checkOperators(m, []netip.Prefix{netip.MustParsePrefix("192.0.2.5/32"), netip.MustParsePrefix(text)})
+		if !errors.As(err, &oe) || oe.Prefix.String() != text || oe.Host != host {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if err := checkOperators(m, []netip.Prefix{netip.MustParsePrefix("203.0.113.8/29")}); err != nil {
+		t.Error(err)
+	}
+}

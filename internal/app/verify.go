@@ -63,6 +63,15 @@ func (d Detector) verify() error {
 	if d.BansPerMinute < 1 {
 		return invalid("detector.bans_per_minute", "%d is not a number of bans", d.BansPerMinute)
 	}
+	if d.NetV4 < 16 || d.NetV4 > 31 {
+		return invalid("detector.net_v4", "%d is not between 16 and 31", d.NetV4)
+	}
+	if d.NetV6 < 32 || d.NetV6 > 63 {
+		return invalid("detector.net_v6", "%d is not between 32 and 63", d.NetV6)
+	}
+	if d.MaxNets < 1 || d.MaxNets > 10_000_000 {
+		return invalid("detector.max_nets", "%d is not between 1 and 10000000", d.MaxNets)
+	}
 	return nil
 }
 
@@ -70,6 +79,10 @@ func (p Policy) verify() error {
 	switch {
 	case p.When.Text == "":
 		return errors.New("when: a condition is needed")
+	case p.Level != detector.LevelAddress && p.Level != detector.LevelNet:
+		return fmt.Errorf("level: %q is neither %s nor %s", p.Level, detector.LevelAddress, detector.LevelNet)
+	case p.ProvenNets && p.Level != detector.LevelNet:
+		return errors.New("proven_nets: is for policies of the level net")
 	case p.Action != "off" && p.Action != string(detector.Suggest) && p.Action != string(detector.Ban):
 		return fmt.Errorf("action: %q is none of ban, suggest, off", p.Action)
 	case p.Factor < 1 || p.Factor > 1000:
