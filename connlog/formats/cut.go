@@ -175,15 +175,6 @@ func addressPort(b []byte) (netip.Addr, uint16, bool) {
 	return addr, uint16(n), ok
 }
 
-// hash is FNV-1a, for keys of sessions. Seed keeps kinds of keys apart.
-func hash(seed uint64, b []byte) uint64 {
-	h := seed ^ 14695981039346656037
-	for _, c := range b {
-		h = (h ^ uint64(c)) * 1099511628211
-	}
-	return h
-}
-
 // words keeps one copy of texts that come again. It forgets all when it is
 // full, so that a flood of names costs memory only up to a limit.
 type words struct {

@@ -101,9 +101,9 @@ func (p *Parser) dovecotLogin(at int64, service string, b []byte) error {
 			return nil
 		}
 		id, _, _ = cutByte(id, '>')
-		key := hash('d', id)
-		p.opened(key, at, addr, 0, service)
-		return p.proved(key, at, addr, service, connlog.ByLogin, v.user)
+		k := named('d', id)
+		p.opened(k, at, addr, 0, service)
+		return p.proved(k, at, addr, service, connlog.ByLogin, v.user)
 	}
 	// What the server says of the end stands before the user's name.
 	why, _, _ := cut(before, "user=<")
@@ -184,5 +184,5 @@ func (p *Parser) dovecotLeft(at int64, process, b []byte) error {
 		return ErrSkip // a version that names no session
 	}
 	id := process[bytes.LastIndexByte(process, '<')+1 : n-1]
-	return p.closed(hash('d', id), at, dovecotEnd(b))
+	return p.closed(named('d', id), at, dovecotEnd(b))
 }

@@ -48,7 +48,8 @@ type nginxLine struct {
 const maxUser = 128
 
 func (p *Parser) nginxJSON(line []byte) error {
-	l := nginxLine{asked: true, visit: visit{service: "www"}}
+	l := &p.nginx // kept, so that a line costs no memory
+	*l = nginxLine{asked: true, visit: visit{service: "www"}}
 	ok := p.json.each(line, func(path, value []byte) { l.take(p, path, value) })
 	if !ok || l.bad || l.seen&keyAddr == 0 || l.seen&(keyMsec|keyTime) == 0 || l.seen&keyStatus == 0 {
 		return ErrMalformed

@@ -73,10 +73,7 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 	return ErrSkip
 }
 
-func sshKey(addr netip.Addr, port uint16) uint64 {
-	text := addr.As16()
-	return hash('s'+uint64(port)<<8, text[:])
-}
+func sshKey(addr netip.Addr, port uint16) key { return endpoint('s', addr, port) }
 
 // sshTail reads the address and port that a line ends with: [...] 192.0.2.7
 // port 46039. Older versions write no port.
@@ -125,17 +122,17 @@ func (p *Parser) sshLogin(h *syslogHead, b []byte) error {
 	if err != nil {
 		return err
 	}
-	key := sshKey(addr, n)
+	k := sshKey(addr, n)
 	user, unknown := after(user, "invalid user ")
 	switch {
 	case !failed:
-		return p.proved(key, h.at, addr, ssh, connlog.ByLogin, user)
+		return p.proved(k, h.at, addr, ssh, connlog.ByLogin, user)
 	case string(method) == "none", string(method) == "publickey" && !unknown:
 		return ErrSkip // what every client tries first, one key after the other
-	case unknown && p.unknown.forget(key):
+	case unknown && p.unknown.forget(k):
 		return ErrSkip // "Invalid user" told of this attempt
 	}
-	return p.failed(key, h.at, addr, ssh, connlog.FailLogin, user)
+	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
 }
 
 // sshFrom finds " from ADDRESS port PORT ssh2" at the end of b, or, where
@@ -223,22 +220,26 @@ func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
 	if !ok || !ok2 {
 		return ErrSkip
 	}
-	key := sshKey(addr, n)
-	p.unknown.note(key)
-	return p.failed(key, h.at, addr, ssh, connlog.FailLogin, user)
+	k := sshKey(addr, n)
+	p.unknown.note(k)
+	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
 }
 
-// lately remembers a few keys, and forgets one when another takes its place.
-type lately [64]uint64
+// lately remembers a few sessions, and forgets one when another takes its
+// place.
+type lately [64]key
 
-func (l *lately) note(key uint64) { l[key%uint64(len(l))] = key }
+// place is chosen by the port, which ends an endpoint's key.
+func (l *lately) place(k key) *key { return &l[int(k[18])%len(l)] }
 
-func (l *lately) forget(key uint64) bool {
-	place := &l[key%uint64(len(l))]
-	if *place != key {
+func (l *lately) note(k key) { *l.place(k) = k }
+
+func (l *lately) forget(k key) bool {
+	place := l.place(k)
+	if *place != k {
 		return false
 	}
-	*place = 0
+	*place = key{}
 	return true
 }
 
@@ -259,7 +260,7 @@ func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return ErrSkip
 	}
-	return p.failed(0, h.at, addr, ssh, connlog.FailLogin, user)
+	return p.failed(key{}, h.at, addr, ssh, connlog.FailLogin, user)
 }
 
 // sshOdd reads what becomes of those who do not speak the protocol, and of

@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"container/heap"
 	"time"
 
 	"overstay/connlog"
@@ -68,7 +67,7 @@ func (o *Order) Add(e *connlog.Event) {
 		o.move(&o.store[place], at)
 		at = o.reached
 	}
-	heap.Push(&o.queue, waiter{at: at, count: o.count, place: place})
+	o.queue.push(waiter{at: at, count: o.count, place: place})
 	o.count++
 	for len(o.queue) > o.max || len(o.queue) > 0 && o.queue[0].at < o.latest-o.window {
 		o.next()
@@ -85,7 +84,7 @@ func (o *Order) move(e *connlog.Event, at int64) {
 
 // next lets the first event go.
 func (o *Order) next() {
-	w, _ := heap.Pop(&o.queue).(waiter)
+	w := o.queue.pop()
 	o.reached, o.begun = w.at, true
 	o.emit(&o.store[w.place])
 	o.store[w.place] = connlog.Event{}
@@ -109,22 +108,47 @@ type waiter struct {
 	place int32
 }
 
-// waiting is a heap, the first to go on top.
+func (w waiter) before(v waiter) bool {
+	return w.at < v.at || w.at == v.at && w.count < v.count
+}
+
+// waiting is a heap, the first to go at its head.
 type waiting []waiter
 
-func (w waiting) Len() int { return len(w) }
-func (w waiting) Less(i, j int) bool {
-	return w[i].at < w[j].at || w[i].at == w[j].at && w[i].count < w[j].count
-}
-func (w waiting) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
-func (w *waiting) Push(x any) {
-	if v, ok := x.(waiter); ok {
-		*w = append(*w, v)
+func (w *waiting) push(v waiter) {
+	*w = append(*w, v)
+	q := *w
+	i := len(q) - 1
+	for i > 0 && v.before(q[(i-1)/2]) {
+		q[i] = q[(i-1)/2]
+		i = (i - 1) / 2
 	}
+	q[i] = v
 }
-func (w *waiting) Pop() any {
-	last := len(*w) - 1
-	x := (*w)[last]
-	*w = (*w)[:last]
-	return x
+
+func (w *waiting) pop() waiter {
+	q := *w
+	first, last := q[0], q[len(q)-1]
+	q = q[:len(q)-1]
+	*w = q
+	if len(q) == 0 {
+		return first
+	}
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= len(q) {
+			break
+		}
+		if child+1 < len(q) && q[child+1].before(q[child]) {
+			child++
+		}
+		if last.before(q[child]) {
+			break
+		}
+		q[i] = q[child]
+		i = child
+	}
+	q[i] = last
+	return first
 }

@@ -19,6 +19,7 @@ type Parser struct {
 	open   sessions
 	queue  sessions // messages on their way, by queue id
 	json   jsonReader
+	nginx  nginxLine
 
 	unknown       lately // SSH users that do not exist
 	busy, threads int    // that the line of an opening tells
@@ -120,10 +121,10 @@ func (p *Parser) tell(v *visit) {
 	p.send()
 }
 
-// opened begins a connection that other lines will name by key. One that has
-// the same key is over: its end was not written.
-func (p *Parser) opened(key uint64, at int64, addr netip.Addr, port uint16, service string) *session {
-	if old, ok := p.open.take(key); ok {
+// opened begins a connection that other lines will name by its key. One that
+// has the same key is over: its end was not written.
+func (p *Parser) opened(k key, at int64, addr netip.Addr, port uint16, service string) *session {
+	if old, ok := p.open.take(k); ok {
 		p.over(&old, at, connlog.EndError)
 	}
 	if old, ok := p.open.crowded(); ok {
@@ -132,7 +133,7 @@ func (p *Parser) opened(key uint64, at int64, addr netip.Addr, port uint16, serv
 	if p.service != "" {
 		service = p.service
 	}
-	s := p.open.put(key, session{conn: p.number(), addr: addr, service: service, opened: at})
+	s := p.open.put(k, session{conn: p.number(), addr: addr, service: service, opened: at})
 	e := p.begin(connlog.Open, at, addr, service)
 	e.Conn, e.ClientPort, e.Busy, e.Threads = s.conn, port, p.busy, p.threads
 	p.send()
@@ -149,8 +150,8 @@ func (p *Parser) over(s *session, at int64, end connlog.End) {
 }
 
 // closed ends the session of a key.
-func (p *Parser) closed(key uint64, at int64, end connlog.End) error {
-	s, ok := p.open.take(key)
+func (p *Parser) closed(k key, at int64, end connlog.End) error {
+	s, ok := p.open.take(k)
 	if !ok {
 		return ErrOrphan
 	}
@@ -163,9 +164,9 @@ func (p *Parser) closed(key uint64, at int64, end connlog.End) error {
 
 // failed tells of a failure: of the session of a key if its address is the
 // one that the line names, else of that address alone.
-func (p *Parser) failed(key uint64, at int64, addr netip.Addr, service string, what connlog.What, user []byte) error {
+func (p *Parser) failed(k key, at int64, addr netip.Addr, service string, what connlog.What, user []byte) error {
 	e := p.begin(connlog.Fail, at, addr, service)
-	if s := p.open.get(key); s != nil && s.addr == addr {
+	if s := p.open.get(k); s != nil && s.addr == addr {
 		s.fails++
 		e.Conn, e.Service = s.conn, s.service
 	}
@@ -175,9 +176,9 @@ func (p *Parser) failed(key uint64, at int64, addr netip.Addr, service string, w
 }
 
 // proved is failed for a proof. A connection is proven once for each thing.
-func (p *Parser) proved(key uint64, at int64, addr netip.Addr, service string, by connlog.By, user []byte) error {
+func (p *Parser) proved(k key, at int64, addr netip.Addr, service string, by connlog.By, user []byte) error {
 	e := p.begin(connlog.Proven, at, addr, service)
-	if s := p.open.get(key); s != nil && s.addr == addr {
+	if s := p.open.get(k); s != nil && s.addr == addr {
 		s.proven = true
 		e.Conn, e.Service = s.conn, s.service
 	}

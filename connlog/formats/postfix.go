@@ -67,38 +67,38 @@ func (p *Parser) smtpService(program []byte, slash int) string {
 }
 
 func (p *Parser) smtpd(h *syslogHead, slash int) error {
-	b, service, key := h.message, p.smtpService(h.program, slash), hash('p', h.process)
+	b, service, k := h.message, p.smtpService(h.program, slash), process('p', h.process, h.host)
 	if rest, ok := after(b, "connect from "); ok {
 		addr, _, ok := client(rest)
 		if !ok {
 			return ErrSkip // connect from unknown[unknown]
 		}
-		p.opened(key, h.at, addr, 0, service)
+		p.opened(k, h.at, addr, 0, service)
 		return nil
 	}
 	if rest, ok := after(b, "disconnect from "); ok {
-		return p.smtpLeft(h, key, service, rest)
+		return p.smtpLeft(h, k, service, rest)
 	}
 	if rest, ok := after(b, "warning: "); ok {
-		return p.smtpWarning(h, key, service, rest)
+		return p.smtpWarning(h, k, service, rest)
 	}
 	if rest, ok := after(b, "lost connection after "); ok {
-		return p.willEnd(key, rest, connlog.EndReset)
+		return p.willEnd(k, rest, connlog.EndReset)
 	}
 	if rest, ok := after(b, "timeout after "); ok {
-		return p.willEnd(key, rest, connlog.EndTimeout)
+		return p.willEnd(k, rest, connlog.EndTimeout)
 	}
 	if rest, ok := after(b, "too many errors after "); ok {
-		return p.willEnd(key, rest, connlog.EndServer)
+		return p.willEnd(k, rest, connlog.EndServer)
 	}
 	if rest, ok := after(b, "improper command pipelining after "); ok {
 		_, rest, _ = cut(rest, " from ")
-		return p.smtpFailed(h, key, service, rest, connlog.FailCommand, nil)
+		return p.smtpFailed(h, k, service, rest, connlog.FailCommand, nil)
 	}
 	if rest, ok := after(b, "SSL_accept error from "); ok {
-		return p.smtpFailed(h, key, service, rest, connlog.FailTLS, nil)
+		return p.smtpFailed(h, k, service, rest, connlog.FailTLS, nil)
 	}
-	return p.smtpMail(h, key, service)
+	return p.smtpMail(h, k, service)
 }
 
 // client reads name[address] at the beginning of b.
@@ -113,19 +113,19 @@ func client(b []byte) (addr netip.Addr, rest []byte, ok bool) {
 	return addr, rest, ok
 }
 
-func (p *Parser) smtpFailed(h *syslogHead, key uint64, service string, rest []byte, what connlog.What, user []byte) error {
+func (p *Parser) smtpFailed(h *syslogHead, k key, service string, rest []byte, what connlog.What, user []byte) error {
 	addr, _, ok := client(rest)
 	if !ok {
 		return ErrSkip
 	}
-	return p.failed(key, h.at, addr, service, what, user)
+	return p.failed(k, h.at, addr, service, what, user)
 }
 
 // willEnd notes how the session of a key ends; its disconnect follows.
-func (p *Parser) willEnd(key uint64, b []byte, end connlog.End) error {
+func (p *Parser) willEnd(k key, b []byte, end connlog.End) error {
 	_, rest, ok := cut(b, " from ")
 	if addr, _, ok2 := client(rest); ok && ok2 {
-		if s := p.open.get(key); s != nil && s.addr == addr {
+		if s := p.open.get(k); s != nil && s.addr == addr {
 			s.end = end
 		}
 	}
@@ -134,12 +134,12 @@ func (p *Parser) willEnd(key uint64, b []byte, end connlog.End) error {
 
 // smtpLeft ends a session. The counts of commands behind the address, which
 // Postfix writes since version 3.0, prove what no other line did.
-func (p *Parser) smtpLeft(h *syslogHead, key uint64, service string, b []byte) error {
+func (p *Parser) smtpLeft(h *syslogHead, k key, service string, b []byte) error {
 	addr, counts, ok := client(b)
 	if !ok {
 		return ErrSkip
 	}
-	s := p.open.get(key)
+	s := p.open.get(k)
 	if s == nil || s.addr != addr {
 		return ErrOrphan
 	}
@@ -152,10 +152,10 @@ func (p *Parser) smtpLeft(h *syslogHead, key uint64, service string, b []byte) e
 			by = connlog.ByLogin
 		}
 		if by != "" {
-			_ = p.proved(key, h.at, addr, service, by, nil)
+			_ = p.proved(k, h.at, addr, service, by, nil)
 		}
 	}
-	return p.closed(key, h.at, connlog.EndClient)
+	return p.closed(k, h.at, connlog.EndClient)
 }
 
 // succeeded says whether a command was taken: data=1 and data=1/2 say so,
@@ -169,7 +169,7 @@ func succeeded(counts []byte, command string) bool {
 	return i < len(counts) && counts[i] >= '1' && counts[i] <= '9'
 }
 
-func (p *Parser) smtpWarning(h *syslogHead, key uint64, service string, b []byte) error {
+func (p *Parser) smtpWarning(h *syslogHead, k key, service string, b []byte) error {
 	if rest, ok := after(b, "Connection concurrency limit exceeded: "); ok {
 		_, rest, _ = cut(rest, " from ")
 		addr, _, ok := client(rest)
@@ -179,7 +179,7 @@ func (p *Parser) smtpWarning(h *syslogHead, key uint64, service string, b []byte
 		return p.refused(h.at, addr, service, connlog.RefuseSessions)
 	}
 	if rest, ok := after(b, "non-SMTP command from "); ok {
-		return p.smtpFailed(h, key, service, rest, connlog.FailCommand, nil)
+		return p.smtpFailed(h, k, service, rest, connlog.FailCommand, nil)
 	}
 	// warning: name[address]: SASL LOGIN authentication failed: why, sasl_username=user
 	name, rest, ok := cut(b, ": SASL ")
@@ -187,17 +187,17 @@ func (p *Parser) smtpWarning(h *syslogHead, key uint64, service string, b []byte
 		return ErrSkip
 	}
 	_, user, _ := cut(rest, ", sasl_username=")
-	return p.smtpFailed(h, key, service, name, connlog.FailLogin, user)
+	return p.smtpFailed(h, k, service, name, connlog.FailLogin, user)
 }
 
 // smtpMail reads lines that begin with a queue id, or with NOQUEUE.
-func (p *Parser) smtpMail(h *syslogHead, key uint64, service string) error {
+func (p *Parser) smtpMail(h *syslogHead, k key, service string) error {
 	id, b, ok := cut(h.message, ": ")
 	if !ok || len(id) > maxQueueID {
 		return ErrSkip
 	}
 	if rest, ok := after(b, "client="); ok {
-		return p.smtpMessage(h, key, service, id, rest)
+		return p.smtpMessage(h, k, service, id, rest)
 	}
 	for _, verdict := range []string{"reject: ", "milter-reject: "} {
 		rest, ok := after(b, verdict)
@@ -209,7 +209,7 @@ func (p *Parser) smtpMail(h *syslogHead, key uint64, service string) error {
 		if string(stage) == "RCPT" {
 			what = connlog.FailRecipient
 		}
-		return p.smtpFailed(h, key, service, rest, what, nil)
+		return p.smtpFailed(h, k, service, rest, what, nil)
 	}
 	return ErrSkip
 }
@@ -219,7 +219,7 @@ const maxQueueID = 24
 
 // smtpMessage notes which session a message comes from, and that a client
 // which may send under a name has logged in.
-func (p *Parser) smtpMessage(h *syslogHead, key uint64, service string, id, b []byte) error {
+func (p *Parser) smtpMessage(h *syslogHead, k key, service string, id, b []byte) error {
 	addr, rest, ok := client(b)
 	if !ok {
 		return ErrSkip
@@ -228,10 +228,10 @@ func (p *Parser) smtpMessage(h *syslogHead, key uint64, service string, id, b []
 		p.queue.limit = p.open.limit
 	}
 	p.queue.crowded()
-	p.queue.put(hash('q', id), session{conn: key, addr: addr, service: service})
+	p.queue.put(named('q', id), session{by: k, addr: addr, service: service})
 	if _, user, ok := cut(rest, ", sasl_username="); ok {
 		user, _, _ = cut(user, ", sasl_sender=")
-		return p.proved(key, h.at, addr, service, connlog.ByLogin, user)
+		return p.proved(k, h.at, addr, service, connlog.ByLogin, user)
 	}
 	return ErrSkip
 }
@@ -242,11 +242,11 @@ func (p *Parser) qmgr(h *syslogHead) error {
 	if !ok || len(id) > maxQueueID || !bytes.HasPrefix(b, borrow("from=<")) {
 		return ErrSkip
 	}
-	m, ok := p.queue.take(hash('q', id))
+	m, ok := p.queue.take(named('q', id))
 	if !ok {
 		return ErrSkip // made here, or taken over before
 	}
-	return p.proved(m.conn, h.at, m.addr, m.service, connlog.ByMessage, nil)
+	return p.proved(m.by, h.at, m.addr, m.service, connlog.ByMessage, nil)
 }
 
 // postscreen turns clients away before they get to a smtpd.

@@ -15,45 +15,86 @@ type session struct {
 	proven  bool
 	fails   int
 	end     connlog.End // what an earlier line says of how it will end
+	by      key         // of a message: the session that it came in by
 }
 
-// sessions are those that are open, by a key of the format: a process, a
-// session's id, an address and port. They are bounded: a log that never tells
+// key names a session in a log. It holds the names themselves and no hash of
+// them: who can choose a part of a name must not meet another's session.
+type key [40]byte
+
+// named is the key of an id, of which a part that does not fit is left out.
+func named(kind byte, id []byte) (k key) {
+	k[0] = kind
+	copy(k[1:], id)
+	return k
+}
+
+// process is the key of a process of a host.
+func process(kind byte, pid, host []byte) (k key) {
+	k[0] = kind
+	copy(k[1:maxPID], pid)
+	copy(k[1+maxPID:], host)
+	return k
+}
+
+const maxPID = 10
+
+// endpoint is the key of a client's address and port.
+func endpoint(kind byte, addr netip.Addr, port uint16) (k key) {
+	k[0] = kind
+	ip := addr.As16()
+	copy(k[1:], ip[:])
+	k[17], k[18] = byte(port>>8), byte(port)
+	return k
+}
+
+// sessions are those that are open, by key. They are bounded: a log that never tells
 // of an end loses those that began first.
 type sessions struct {
 	limit int
-	byKey map[uint64]*session
+	byKey map[key]*session
 	queue []keyed // in the order in which they began, with those that are over
+	spare []*session
 }
 
 type keyed struct {
-	key  uint64
+	key  key
 	conn uint64
 }
 
 func (t *sessions) size() int { return len(t.byKey) }
 
-func (t *sessions) get(key uint64) *session { return t.byKey[key] }
+func (t *sessions) get(k key) *session { return t.byKey[k] }
 
-func (t *sessions) put(key uint64, s session) *session {
-	if t.byKey == nil {
-		t.byKey = make(map[uint64]*session)
+// put keeps a session; it is valid until it is taken.
+func (t *sessions) put(k key, s session) *session {
+	if old := t.byKey[k]; old != nil {
+		t.spare = append(t.spare, old)
+	} else if t.byKey == nil {
+		t.byKey = make(map[key]*session)
 	}
 	if len(t.queue) > 2*t.limit+16 {
 		t.compact()
 	}
-	t.queue = append(t.queue, keyed{key, s.conn})
-	kept := &s
-	t.byKey[key] = kept
+	t.queue = append(t.queue, keyed{k, s.conn})
+	var kept *session
+	if n := len(t.spare); n > 0 {
+		kept, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		kept = new(session)
+	}
+	*kept = s
+	t.byKey[k] = kept
 	return kept
 }
 
-func (t *sessions) take(key uint64) (session, bool) {
-	s, ok := t.byKey[key]
+func (t *sessions) take(k key) (session, bool) {
+	s, ok := t.byKey[k]
 	if !ok {
 		return session{}, false
 	}
-	delete(t.byKey, key)
+	delete(t.byKey, k)
+	t.spare = append(t.spare, s)
 	return *s, true
 }
 

@@ -4,6 +4,7 @@ package formats
 // syslog.
 type syslogHead struct {
 	at      int64
+	host    []byte // empty if the line names none
 	program []byte // postfix/smtpd
 	process []byte // its number; empty if it has none
 	message []byte
@@ -52,7 +53,7 @@ func withoutPriority(b []byte) []byte {
 // structured reads what follows the stamp in RFC 5424: host, program, process,
 // message id and structured data, of which each may be "-".
 func (h *syslogHead) structured(b []byte) error {
-	_, b, _ = cutByte(b, ' ')
+	h.host, b, _ = cutByte(b, ' ')
 	h.program, b, _ = cutByte(b, ' ')
 	h.process, b, _ = cutByte(b, ' ')
 	_, b, ok := cutByte(b, ' ')
@@ -94,7 +95,7 @@ func (h *syslogHead) tagged(b []byte) error {
 		if !ok {
 			break
 		}
-		b = rest
+		h.host, b = word, rest
 	}
 	return ErrMalformed
 }
