@@ -51,6 +51,7 @@ func packages(t *testing.T) []listed {
 // is a path below the module and all below it.
 var mayImport = map[string][]string{
 	"connlog":          {},
+	"connlog/bulk":     {"connlog"},
 	"connlog/formats":  {"connlog"},
 	"banlist":          {},
 	"server":           {"connlog"},

@@ -1,0 +1,159 @@
+package bulk
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"overstay/connlog"
+)
+
+// waiting is an input that is to be read, with what is known of it before.
+type waiting struct {
+	in       Input
+	stream   *stream   // of what can be opened only once
+	begins   time.Time // of its first event, zero if none was found
+	modified time.Time
+}
+
+// inOrder returns the inputs in the order in which they are to be read: that
+// of their first events. Where these are of one time, the file that was written
+// to first is first, then the one with the later name, as that of a file that
+// was rotated before is. What has no event goes first, which is of no matter.
+func (r *Reader) inOrder(ctx context.Context) []waiting {
+	all := make([]waiting, 0, len(r.inputs))
+	for _, in := range r.inputs {
+		all = append(all, waiting{in: in})
+	}
+	total, sized := int64(0), true
+	for i := range all {
+		size, ok := all[i].look()
+		total += size
+		sized = sized && ok
+	}
+	if sized {
+		r.total.Store(total)
+	}
+	if len(all) < 2 {
+		return all
+	}
+	for i := range all {
+		r.probe(ctx, &all[i])
+	}
+	slices.SortStableFunc(all, func(a, b waiting) int {
+		return cmp.Or(a.begins.Compare(b.begins), a.modified.Compare(b.modified), compareNames(b.in.Name, a.in.Name))
+	})
+	return all
+}
+
+// look asks the file system about a file.
+func (w *waiting) look() (size int64, sized bool) {
+	if w.in.From != nil {
+		return 0, false
+	}
+	info, err := os.Stat(w.in.Name)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, err != nil // A file that is not there has nothing to read.
+	}
+	w.modified = info.ModTime()
+	return info.Size(), true
+}
+
+// probe finds the time of an input's first event. What is wrong with it is
+// said when it is read.
+func (r *Reader) probe(ctx context.Context, w *waiting) {
+	if ctx.Err() != nil {
+		return
+	}
+	again := !w.modified.IsZero() // a regular file
+	done := &r.done
+	if again {
+		done = new(atomic.Int64)
+	}
+	s, err := open(ctx, w.in, done)
+	if err == nil {
+		head := s.peek()
+		if format, err := r.options.formatOf(s); err == nil {
+			w.begins = format.begins(head)
+		}
+	}
+	if again || err != nil {
+		s.close()
+		return
+	}
+	w.stream = s
+}
+
+// begins returns the time of the first event in a head.
+func (f *Format) begins(head []byte) (first time.Time) {
+	if f.Begins != nil {
+		return f.Begins(head)
+	}
+	var parse func(line []byte, emit func(*connlog.Event)) error
+	if f.New != nil {
+		parse = f.New().Parse
+	} else {
+		parse = parseNative
+	}
+	emit := func(e *connlog.Event) {
+		if first.IsZero() {
+			first = e.Time
+		}
+	}
+	for line := range bytes.Lines(head) {
+		if _ = parse(bytes.TrimSuffix(line, []byte("\n")), emit); !first.IsZero() { // What is malformed is said later.
+			break
+		}
+	}
+	return first
+}
+
+func parseNative(line []byte, emit func(*connlog.Event)) error {
+	var p connlog.Parser
+	var e connlog.Event
+	err := p.Parse(line, &e)
+	if err == nil {
+		emit(&e)
+	}
+	return err
+}
+
+// compareNames compares names by the numbers in them, so that conn.log.2 is
+// before conn.log.10.
+func compareNames(a, b string) int {
+	for len(a) > 0 && len(b) > 0 {
+		if digits(a) > 0 && digits(b) > 0 {
+			x, y := trimZeros(a[:digits(a)]), trimZeros(b[:digits(b)])
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
+				return c
+			}
+			a, b = a[digits(a):], b[digits(b):]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits is how many digits s begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n]-'0' <= 9 {
+		n++
+	}
+	return n
+}
+
+func trimZeros(s string) string {
+	for len(s) > 1 && s[0] == '0' {
+		s = s[1:]
+	}
+	return s
+}
