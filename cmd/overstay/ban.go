@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"overstay/banlist"
+	"overstay/internal/app"
 )
 
 // banOptions are the flags of the command ban.
@@ -22,7 +26,7 @@ func (o *banOptions) AddFlags(f *pflag.FlagSet) {
 	addLengthFlag(f, &o.length, "how long, as 90s, 1h30m or 7d (default: until unban)")
 	f.StringVar(&o.reason, "reason", "", "why, for the history")
 	f.StringSliceVar(&o.services, "service", nil, "only this service (can be repeated; default: all)")
-	f.BoolVar(&o.force, "force", false, "ban even what is wider than /8 (IPv6: /16)")
+	f.BoolVar(&o.force, "force", false, "ban even what is wider than /8 (IPv6: /16), or from where an operator is logged in")
 }
 
 // verify reads the sources into bans.
@@ -39,6 +43,26 @@ func (o *banOptions) verify(c *cobra.Command, sources []string) ([]banlist.Ban, 
 	}
 	return bans, nil
 }
+
+// spareOperators refuses, unless forced, what would ban people who are logged
+// in here: nobody means to lock himself out.
+func spareOperators(bans []banlist.Ban, force bool) error {
+	if force {
+		return nil
+	}
+	prefixes := make([]netip.Prefix, 0, len(bans))
+	for i := range bans {
+		prefixes = append(prefixes, bans[i].Prefix)
+	}
+	err := app.CheckOperators(prefixes...)
+	var operators *app.OperatorError
+	if err != nil && !errors.As(err, &operators) {
+		err = fmt.Errorf("%w: %w", errOperatorsUnknown, err)
+	}
+	return err
+}
+
+var errOperatorsUnknown = errors.New("it is not known who is logged in")
 
 func newBan(g *global) *cobra.Command {
 	o := &banOptions{}
@@ -61,6 +85,9 @@ func newBan(g *global) *cobra.Command {
 }
 
 func (o *banOptions) run(ctx context.Context, g *global, bans []banlist.Ban) error {
+	if err := spareOperators(bans, o.force); err != nil {
+		return err
+	}
 	return g.withList(ctx, true, func(list *banlist.List) error {
 		added := make([]banlist.Ban, 0, len(bans))
 		for _, b := range bans {

@@ -27,6 +27,7 @@ func explain(err error) (what, hint string) {
 	var noSuggestion *noSuggestionError
 	var inside *banlist.InsideError
 	var notAllowed *notAllowedError
+	var operators *app.OperatorError
 	var noEvents *app.NoEventsError
 	var noPool *app.NoPoolError
 	var outOfRange *app.OutOfRangeError
@@ -57,6 +58,8 @@ func explain(err error) (what, hint string) {
 		hint = "More: overstay why --help"
 	case errors.As(err, &outOfRange):
 		hint = "It tells of " + spanText(outOfRange.From, outOfRange.To) + "."
+	case errors.As(err, &operators), errors.Is(err, errOperatorsUnknown):
+		hint = "If you mean it: --force"
 	case errors.As(err, &notAllowed):
 		hint = "What is on the allow list: overstay allow"
 	case errors.Is(err, errNothingImported):

@@ -57,15 +57,29 @@ func newReviewShow(g *global) *cobra.Command {
 	}
 }
 
+// approveOptions are the flags of review approve.
+type approveOptions struct {
+	actOptions
+	force bool
+}
+
+func (o *approveOptions) AddFlags(f *pflag.FlagSet) {
+	o.actOptions.AddFlags(f)
+	f.BoolVar(&o.force, "force", false, "ban even from where an operator is logged in")
+}
+
 func newReviewApprove(g *global) *cobra.Command {
-	o := &actOptions{}
+	o := &approveOptions{}
 	c := &cobra.Command{
 		Use:   "approve ID|ADDRESS|PREFIX...|all",
 		Short: "Turn suggestions into bans that begin now",
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, what []string) error {
-			return settle(c.Context(), g, what, "banned", func(list *banlist.List, id string) (banlist.Ban, error) {
-				return list.Approve(c.Context(), id, o.act())
+			return settle(c.Context(), g, what, "banned", func(list *banlist.List, b *banlist.Ban) (banlist.Ban, error) {
+				if err := spareOperators([]banlist.Ban{*b}, o.force); err != nil {
+					return banlist.Ban{}, err
+				}
+				return list.Approve(c.Context(), b.ID, o.act())
 			})
 		},
 	}
@@ -103,13 +117,13 @@ func newReviewReject(g *global) *cobra.Command {
 }
 
 func (o *rejectOptions) run(ctx context.Context, g *global, what []string, quiet time.Duration) error {
-	return settle(ctx, g, what, "rejected", func(list *banlist.List, id string) (banlist.Ban, error) {
-		return list.Reject(ctx, id, quiet, o.act())
+	return settle(ctx, g, what, "rejected", func(list *banlist.List, b *banlist.Ban) (banlist.Ban, error) {
+		return list.Reject(ctx, b.ID, quiet, o.act())
 	})
 }
 
 // settle does one thing to each suggestion that is named.
-func settle(ctx context.Context, g *global, what []string, done string, do func(*banlist.List, string) (banlist.Ban, error)) error {
+func settle(ctx context.Context, g *global, what []string, done string, do func(*banlist.List, *banlist.Ban) (banlist.Ban, error)) error {
 	return g.withList(ctx, false, func(list *banlist.List) error {
 		bans, err := named(ctx, list, what)
 		if err != nil {
@@ -117,7 +131,7 @@ func settle(ctx context.Context, g *global, what []string, done string, do func(
 		}
 		settled := make([]banlist.Ban, 0, len(bans))
 		for i := range bans {
-			b, err := do(list, bans[i].ID)
+			b, err := do(list, &bans[i])
 			if err != nil {
 				return g.ui.changed(done, settled, err)
 			}

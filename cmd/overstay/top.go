@@ -15,12 +15,14 @@ import (
 type topOptions struct {
 	once     bool
 	most     int
+	nets     bool
 	interval time.Duration
 }
 
 func (o *topOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.once, "once", false, "print the ranking once, as a plain table")
 	f.IntVarP(&o.most, "most", "n", 20, "at most so many sources")
+	f.BoolVar(&o.nets, "nets", false, "rank nets too: /24, and /48 of IPv6")
 	f.DurationVar(&o.interval, "interval", time.Second, "time between two tables")
 }
 
@@ -69,6 +71,9 @@ func (o *topOptions) run(ctx context.Context, g *global, logs []string) error {
 		Logger:   g.logger(),
 		Show: func(d *detector.Detector) {
 			view := topView{Pools: viewPools(d.Pools()), Sources: viewRanks(d.Ranking(o.most))}
+			if o.nets {
+				view.Nets = viewRanks(d.Nets(o.most))
+			}
 			if g.ui.json {
 				failed = g.ui.printJSON(view)
 				return
@@ -86,6 +91,7 @@ func (o *topOptions) run(ctx context.Context, g *global, logs []string) error {
 type topView struct {
 	Pools   []poolView `json:"pools"`
 	Sources []rankView `json:"sources"`
+	Nets    []rankView `json:"nets,omitempty"`
 }
 
 type poolView struct {
@@ -101,6 +107,7 @@ type poolView struct {
 
 type rankView struct {
 	Source        string  `json:"source"`
+	Members       int     `json:"members,omitempty"`
 	Conns         int     `json:"conns"`
 	Load1         float64 `json:"load1"`
 	Load5         float64 `json:"load5"`
@@ -111,6 +118,8 @@ type rankView struct {
 	Refused       float64 `json:"refused_per_minute"`
 	Fails         float64 `json:"fails_per_minute"`
 	ThreadSeconds float64 `json:"thread_seconds"`
+	Blame         float64 `json:"blame"`
+	Blame1        float64 `json:"blame_per_minute"`
 }
 
 func viewPools(pools []detector.PoolState) []poolView {
@@ -128,10 +137,11 @@ func viewRanks(ranks []detector.Rank) []rankView {
 	views := make([]rankView, 0, len(ranks))
 	for _, r := range ranks {
 		views = append(views, rankView{
-			Source: sourceText(r.Source), Conns: r.Conns,
+			Source: sourceText(r.Source), Members: r.Members, Conns: r.Conns,
 			Load1: r.Load1, Load5: r.Load5, Load15: r.Load15,
 			Unproven: r.Unproven, OldestSeconds: r.Oldest.Seconds(), Share: r.Share,
 			Refused: r.Refused, Fails: r.Fails, ThreadSeconds: r.ThreadSeconds,
+			Blame: r.Blame, Blame1: r.Blame1,
 		})
 	}
 	return views

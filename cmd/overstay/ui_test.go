@@ -140,11 +140,11 @@ func TestSettledHalfWay(t *testing.T) {
 	g := &global{ui: ui{out: &out, err: &out}, state: state}
 	approve := func(ctx context.Context) error {
 		done := 0
-		return settle(ctx, g, []string{"all"}, "banned", func(list *banlist.List, id string) (banlist.Ban, error) {
+		return settle(ctx, g, []string{"all"}, "banned", func(list *banlist.List, b *banlist.Ban) (banlist.Ban, error) {
 			if done++; done > 1 {
 				return banlist.Ban{}, failure
 			}
-			return list.Approve(ctx, id, banlist.Act{By: "operator:test"})
+			return list.Approve(ctx, b.ID, banlist.Act{By: "operator:test"})
 		})
 	}
 	if err := approve(t.Context()); !errors.Is(err, failure) || !strings.Contains(out.String(), "192.0.2.1") || strings.Contains(out.String(), "192.0.2.2") {

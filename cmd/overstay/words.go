@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"overstay/banlist"
-	"overstay/detector"
 	"overstay/internal/app"
 )
 
@@ -128,75 +126,8 @@ func (u *ui) oneEvidence(b *banlist.Ban) {
 		return
 	}
 	for _, line := range evidenceWords(e) {
-		u.print("  %s", line)
+		u.paragraph("  ", "    ", "%s", line)
 	}
-}
-
-// evidenceOf reads the evidence of a detector's decision.
-func evidenceOf(b *banlist.Ban) (e detector.Evidence, ok bool) {
-	if len(b.Evidence) == 0 || json.Unmarshal(b.Evidence, &e) != nil || e.Policy == "" {
-		return detector.Evidence{}, false
-	}
-	return e, true
-}
-
-// holding tells what a source held, in a few words.
-func holding(e detector.Evidence) string {
-	if e.Open == 0 {
-		return fmt.Sprintf("on %s, holding no thread just then", e.Pool)
-	}
-	return fmt.Sprintf("held %d of the %d threads of %s (%d unproven, the oldest for %s)",
-		e.Open, e.Threads, e.Pool, e.Unproven, secondsText(e.OldestS))
-}
-
-// headline tells evidence in one sentence.
-func headline(e detector.Evidence) string {
-	parts := []string{holding(e)}
-	if e.Open > 0 {
-		parts[0] += fmt.Sprintf(" while %d were held", e.Busy)
-	}
-	if e.PoolRefused >= 0.5 {
-		parts = append(parts, fmt.Sprintf("others were refused %.0f times a minute", e.PoolRefused))
-	}
-	if e.LoginsFailed >= 0.5 {
-		parts = append(parts, fmt.Sprintf("failed %.0f logins a minute", e.LoginsFailed))
-	}
-	if e.Short >= 0.5 && e.Open == 0 {
-		parts = append(parts, fmt.Sprintf("%.0f connections a minute that did nothing", e.Short))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// evidenceWords tells evidence in sentences, one a line.
-func evidenceWords(e detector.Evidence) []string {
-	lines := []string{
-		fmt.Sprintf("Policy %s: %s", e.Policy, strings.Join(strings.Fields(e.Condition), " ")),
-	}
-	if e.ForS > 0 {
-		lines = append(lines, fmt.Sprintf("The condition had held for %s.", secondsText(e.ForS)))
-	}
-	if e.BanStorm {
-		lines = append(lines, "There were too many bans within that minute, so this one waits for you.")
-	}
-	if e.EarlierBans > 0 {
-		lines = append(lines, fmt.Sprintf("It was banned %d times before, so this ban is longer.", e.EarlierBans))
-	}
-	lines = append(lines,
-		fmt.Sprintf("It held %d of the %d threads of %s (%.0f %%), %d of them unproven; %d were held in all.",
-			e.Open, e.Threads, e.Pool, 100*e.Share, e.Unproven, e.Busy),
-		fmt.Sprintf("Its oldest connection was open for %s, its unproven ones for %s on average.",
-			secondsText(e.OldestS), secondsText(e.UnprovenMean)),
-		fmt.Sprintf("Load over 1, 5, 15 minutes: %.2f %.2f %.2f threads; unproven: %.2f %.2f %.2f.",
-			e.Load1, e.Load5, e.Load15, e.UnprovenLoad1, e.UnprovenLoad5, e.UnprovenLoad15),
-		fmt.Sprintf("Since %s it held %.0f thread-seconds.", whenText(e.FirstSeen), e.ThreadSeconds),
-		fmt.Sprintf("A minute: %.1f connections, %.1f proven, %.1f failures (%.1f logins), %.1f refused.",
-			e.Opens, e.Proven, e.Fails, e.LoginsFailed, e.Refused),
-		fmt.Sprintf("The pool refused %.1f connections a minute for want of a thread.", e.PoolRefused),
-	)
-	if len(e.Lines) > 0 {
-		lines = append(lines, "In the log, as boot:seq: "+strings.Join(e.Lines, ", "))
-	}
-	return lines
 }
 
 func (u *ui) checked(addr netip.Addr, a banlist.Answer) error {
@@ -286,10 +217,27 @@ func (u *ui) top(v topView) {
 			r.Source, fmt.Sprint(r.Conns),
 			fmt.Sprintf("%.2f", r.Load1), fmt.Sprintf("%.2f", r.Load5), fmt.Sprintf("%.2f", r.Load15),
 			fmt.Sprint(r.Unproven), secondsText(r.OldestSeconds), fmt.Sprintf("%.0f %%", 100*r.Share),
-			fmt.Sprintf("%.1f", r.Refused), fmt.Sprintf("%.1f", r.Fails),
+			fmt.Sprintf("%.1f", r.Blame1), fmt.Sprintf("%.1f", r.Refused), fmt.Sprintf("%.1f", r.Fails),
 		})
 	}
-	u.table([]string{"ADDRESS", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " OLDEST", " SHARE", " REFUSED", " FAILS"}, rows)
+	u.table([]string{"ADDRESS", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " OLDEST", " SHARE", " BLAME", " REFUSED", " FAILS"}, rows)
+	if v.Nets != nil {
+		u.print("")
+		u.nets(v.Nets)
+	}
+}
+
+// nets prints the ranking of nets, whose threads several addresses share.
+func (u *ui) nets(nets []rankView) {
+	rows := make([][]string, 0, len(nets))
+	for _, r := range nets {
+		rows = append(rows, []string{
+			r.Source, fmt.Sprint(r.Members), fmt.Sprint(r.Conns),
+			fmt.Sprintf("%.2f", r.Load1), fmt.Sprintf("%.2f", r.Load5), fmt.Sprintf("%.2f", r.Load15),
+			fmt.Sprint(r.Unproven), fmt.Sprintf("%.0f %%", 100*r.Share), fmt.Sprintf("%.1f", r.Blame1), fmt.Sprintf("%.1f", r.Fails),
+		})
+	}
+	u.table([]string{"NET", " MEMBERS", " CONNS", " LOAD1", " LOAD5", " LOAD15", " UNPROVEN", " SHARE", " BLAME", " FAILS"}, rows)
 }
 
 func (u *ui) configGood(file string, cfg *app.Config) {

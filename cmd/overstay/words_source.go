@@ -11,6 +11,7 @@ import (
 	"overstay/banlist"
 	"overstay/connlog"
 	"overstay/internal/app"
+	"overstay/internal/guard"
 )
 
 // Everything that why says of one source.
@@ -21,6 +22,9 @@ func (u *ui) whySource(r *app.SourceReport, most int, now time.Time) error {
 		return u.printJSON(viewSource(r))
 	}
 	u.paragraph("", "  ", "%s", standingText(r))
+	for _, h := range r.Guarded[:shown(len(r.Guarded), 3)] {
+		u.paragraph("", "  ", "No policy ever bans %s: %s.", sourceText(h.Prefix), guardText(h.Kind))
+	}
 	n := shown(len(r.Entries), most)
 	for i := range n {
 		b := &r.Entries[i]
@@ -64,6 +68,21 @@ func standingText(r *app.SourceReport) string {
 		return fmt.Sprintf("%s is %s, as part of %s.", name, stateText(b), sourceText(b.Prefix))
 	}
 	return fmt.Sprintf("%s is not banned as a whole; a part of it, %s, is %s.", name, sourceText(b.Prefix), stateText(b))
+}
+
+// guardText says why a host is guarded.
+func guardText(k guard.Kind) string {
+	switch k {
+	case guard.Own:
+		return "it is an address of this machine"
+	case guard.Gateway:
+		return "it is this machine's gateway"
+	case guard.Operator:
+		return "an operator is logged in from there"
+	case guard.Proxy:
+		return "it is a trusted proxy, which speaks for others"
+	}
+	return string(k)
 }
 
 // stateText says how an entry that is in force stands.
@@ -334,6 +353,7 @@ type sourceView struct {
 	State     banlist.State        `json:"state,omitempty"`
 	Entries   []banlist.Ban        `json:"entries"`
 	Allowed   *banlist.Allowance   `json:"allowed"`
+	Guarded   []guardView          `json:"guarded"`
 	History   []banlist.Transition `json:"history"`
 	Log       app.LogsRead         `json:"log"`
 	Seen      seenView             `json:"seen"`
@@ -343,6 +363,11 @@ type sourceView struct {
 	Pools     []poolView           `json:"pools"`
 	Decisions []decisionView       `json:"decisions"`
 	Effect    any                  `json:"effect"`
+}
+
+type guardView struct {
+	Host  string     `json:"host"`
+	Guard guard.Kind `json:"guard"`
 }
 
 type seenView struct {
@@ -370,13 +395,16 @@ type openView struct {
 func viewSource(r *app.SourceReport) sourceView {
 	s := &r.Seen
 	v := sourceView{
-		Source: sourceText(r.Source), State: r.State(), Entries: orEmpty(r.Entries), Allowed: r.Allowed, History: orEmpty(r.History),
+		Source: sourceText(r.Source), State: r.State(), Entries: orEmpty(r.Entries), Allowed: r.Allowed, Guarded: []guardView{}, History: orEmpty(r.History),
 		Log: r.Read, Place: r.Place, Sources: r.Sources, Ranks: viewRanks(r.Ranks), Pools: viewPools(r.Pools),
 		Decisions: viewDecisions(r.Decisions), Effect: r.Effect,
 		Seen: seenView{
 			First: s.First, Last: s.Last, Addresses: s.Addresses, Opened: s.Opened, Proven: s.Proven,
 			Fails: s.Fails, Refused: s.Refused, Ended: s.Ended, Held: s.Held.Seconds(), Open: []openView{}, Lines: orEmpty(s.Lines),
 		},
+	}
+	for _, h := range r.Guarded {
+		v.Guarded = append(v.Guarded, guardView{sourceText(h.Prefix), h.Kind})
 	}
 	for _, c := range s.Open {
 		v.Seen.Open = append(v.Seen.Open, openView{Service: c.Service, Client: c.Client.String(), Since: c.Since, Proven: c.Proven, Line: c.Line})

@@ -13,6 +13,7 @@ import (
 	"overstay/connlog"
 	"overstay/detector"
 	"overstay/detector/cause"
+	"overstay/internal/guard"
 )
 
 // SourceReport is all that list and log know of one address or prefix.
@@ -23,6 +24,8 @@ type SourceReport struct {
 	Entries []banlist.Ban
 	Allowed *banlist.Allowance
 	History []banlist.Transition
+	// Guarded is whom no policy bans of it, whatever it does.
+	Guarded []guard.Host
 
 	Read LogsRead
 	Seen Seen
@@ -55,6 +58,9 @@ const historySteps = 100
 func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyOptions) (*SourceReport, error) {
 	r := &SourceReport{Source: source}
 	if err := cfg.withList(ctx, func(list *banlist.List) error { return r.ask(ctx, list) }); err != nil {
+		return nil, err
+	}
+	if err := r.guard(cfg); err != nil {
 		return nil, err
 	}
 	in, err := cfg.newInquiry(false)
@@ -108,6 +114,23 @@ func (r *SourceReport) ask(ctx context.Context, list *banlist.List) error {
 	}
 	r.History, err = list.History(ctx, banlist.HistoryFilter{Prefix: r.Source, Limit: historySteps})
 	return err
+}
+
+// guard finds whom policies never ban.
+func (r *SourceReport) guard(cfg *Config) error {
+	hosts, err := guard.Machine{}.Hosts()
+	if err != nil {
+		return err
+	}
+	for _, p := range cfg.trusted() {
+		hosts = append(hosts, guard.Host{Prefix: p, Kind: guard.Proxy})
+	}
+	for _, h := range hosts {
+		if h.Prefix.Overlaps(r.Source) {
+			r.Guarded = append(r.Guarded, h)
+		}
+	}
+	return nil
 }
 
 // standing orders states: what is in force, what waits, what was.
