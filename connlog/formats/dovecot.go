@@ -101,7 +101,7 @@ func (p *Parser) dovecotLogin(at int64, service string, b []byte) error {
 			return nil
 		}
 		id, _, _ = cutByte(id, '>')
-		k := named('d', id)
+		k := p.keys.named('d', id, nil)
 		p.opened(k, at, addr, 0, service)
 		return p.proved(k, at, addr, service, connlog.ByLogin, v.user)
 	}
@@ -184,5 +184,5 @@ func (p *Parser) dovecotLeft(at int64, process, b []byte) error {
 		return ErrSkip // a version that names no session
 	}
 	id := process[bytes.LastIndexByte(process, '<')+1 : n-1]
-	return p.closed(named('d', id), at, dovecotEnd(b))
+	return p.closed(p.keys.named('d', id, nil), at, dovecotEnd(b))
 }

@@ -51,7 +51,7 @@ func (p *Parser) trapped(at int64, b []byte) error {
 		return ErrMalformed
 	}
 	p.busy, p.threads = int(held), int(threads)
-	p.opened(endpoint('e', addr, port(text)), at, addr, port(text), "endlessh")
+	p.opened(p.keys.endpoint('e', addr, port(text)), at, addr, port(text), "endlessh")
 	p.busy, p.threads = 0, 0
 	return nil
 }
@@ -67,7 +67,7 @@ func (p *Parser) escaped(at int64, b []byte) error {
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return ErrMalformed
 	}
-	if p.closed(endpoint('e', addr, port(text)), at, connlog.EndClient) == nil {
+	if p.closed(p.keys.endpoint('e', addr, port(text)), at, connlog.EndClient) == nil {
 		return nil
 	}
 	p.tell(&visit{addr: addr, port: port(text), service: "endlessh", from: at - held, to: at, end: connlog.EndClient})

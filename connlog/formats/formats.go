@@ -2,6 +2,7 @@ package formats
 
 import (
 	"errors"
+	"hash/maphash"
 	"time"
 
 	"overstay/connlog"
@@ -96,6 +97,7 @@ func (f Format) NewParser(o Options) *Parser {
 	if p.stamps.location == nil {
 		p.stamps.location = time.UTC
 	}
+	p.keys.seed = maphash.MakeSeed()
 	p.nextConn = max(o.FirstConn, 1)
 	p.open.limit = o.MaxOpen
 	if p.open.limit <= 0 {

@@ -64,7 +64,7 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 	case 'T':
 		if rest, ok := after(b, "Timeout before authentication for "); ok {
 			if addr, n, ok := sshTail(rest); ok {
-				return p.closed(sshKey(addr, n), h.at, connlog.EndTimeout)
+				return p.closed(p.sshKey(addr, n), h.at, connlog.EndTimeout)
 			}
 		}
 	case 'B', 'b', 'd':
@@ -73,7 +73,7 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 	return ErrSkip
 }
 
-func sshKey(addr netip.Addr, port uint16) key { return endpoint('s', addr, port) }
+func (p *Parser) sshKey(addr netip.Addr, port uint16) key { return p.keys.endpoint('s', addr, port) }
 
 // sshTail reads the address and port that a line ends with: [...] 192.0.2.7
 // port 46039. Older versions write no port.
@@ -122,7 +122,7 @@ func (p *Parser) sshLogin(h *syslogHead, b []byte) error {
 	if err != nil {
 		return err
 	}
-	k := sshKey(addr, n)
+	k := p.sshKey(addr, n)
 	user, unknown := after(user, "invalid user ")
 	switch {
 	case !failed:
@@ -175,7 +175,7 @@ func sshProtocol(b []byte) bool {
 func (p *Parser) sshConnection(h *syslogHead, b []byte) error {
 	if rest, ok := after(b, "Connection from "); ok {
 		if addr, n, _, ok := sshHead(rest); ok && n > 0 {
-			p.opened(sshKey(addr, n), h.at, addr, n, ssh)
+			p.opened(p.sshKey(addr, n), h.at, addr, n, ssh)
 			return nil
 		}
 		return ErrSkip
@@ -200,7 +200,7 @@ func (p *Parser) sshConnection(h *syslogHead, b []byte) error {
 	if !ok {
 		return ErrSkip
 	}
-	return p.closed(sshKey(addr, n), h.at, end)
+	return p.closed(p.sshKey(addr, n), h.at, end)
 }
 
 // sshFailed is a failure of whom the line's end names.
@@ -209,7 +209,7 @@ func (p *Parser) sshFailed(h *syslogHead, b []byte) error {
 	if !ok {
 		return ErrSkip
 	}
-	return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
 }
 
 // sshUnknown is a name that is no user's. The failed password that follows it
@@ -220,7 +220,7 @@ func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
 	if !ok || !ok2 {
 		return ErrSkip
 	}
-	k := sshKey(addr, n)
+	k := p.sshKey(addr, n)
 	p.unknown.note(k)
 	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
 }
@@ -229,8 +229,7 @@ func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
 // place.
 type lately [64]key
 
-// place is chosen by the port, which ends an endpoint's key.
-func (l *lately) place(k key) *key { return &l[int(k[18])%len(l)] }
+func (l *lately) place(k key) *key { return &l[k%key(len(l))] }
 
 func (l *lately) note(k key) { *l.place(k) = k }
 
@@ -239,7 +238,7 @@ func (l *lately) forget(k key) bool {
 	if *place != k {
 		return false
 	}
-	*place = key{}
+	*place = 0
 	return true
 }
 
@@ -251,7 +250,7 @@ func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
 		if !ok {
 			return ErrSkip
 		}
-		return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+		return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
 	}
 	rest, ok := after(b, "User ")
 	rest, _, ok2 := cutLast(rest, " not allowed because ")
@@ -260,7 +259,7 @@ func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return ErrSkip
 	}
-	return p.failed(key{}, h.at, addr, ssh, connlog.FailLogin, user)
+	return p.failed(0, h.at, addr, ssh, connlog.FailLogin, user)
 }
 
 // sshOdd reads what becomes of those who do not speak the protocol, and of
@@ -275,7 +274,7 @@ func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
 		if !ok {
 			return ErrSkip
 		}
-		return p.failed(sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+		return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
 	}
 	rest, ok := after(b, "drop connection #")
 	_, rest, ok2 := cut(rest, " from ")

@@ -16,6 +16,7 @@ type Parser struct {
 	stamps stamps
 	head   syslogHead
 	words  words
+	keys   keys
 	open   sessions
 	queue  sessions // messages on their way, by queue id
 	json   jsonReader

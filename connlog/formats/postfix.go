@@ -67,7 +67,7 @@ func (p *Parser) smtpService(program []byte, slash int) string {
 }
 
 func (p *Parser) smtpd(h *syslogHead, slash int) error {
-	b, service, k := h.message, p.smtpService(h.program, slash), process('p', h.process, h.host)
+	b, service, k := h.message, p.smtpService(h.program, slash), p.keys.named('p', h.process, h.host)
 	if rest, ok := after(b, "connect from "); ok {
 		addr, _, ok := client(rest)
 		if !ok {
@@ -228,7 +228,7 @@ func (p *Parser) smtpMessage(h *syslogHead, k key, service string, id, b []byte)
 		p.queue.limit = p.open.limit
 	}
 	p.queue.crowded()
-	p.queue.put(named('q', id), session{by: k, addr: addr, service: service})
+	p.queue.put(p.keys.named('q', id, h.host), session{by: k, addr: addr, service: service})
 	if _, user, ok := cut(rest, ", sasl_username="); ok {
 		user, _, _ = cut(user, ", sasl_sender=")
 		return p.proved(k, h.at, addr, service, connlog.ByLogin, user)
@@ -242,7 +242,7 @@ func (p *Parser) qmgr(h *syslogHead) error {
 	if !ok || len(id) > maxQueueID || !bytes.HasPrefix(b, borrow("from=<")) {
 		return ErrSkip
 	}
-	m, ok := p.queue.take(named('q', id))
+	m, ok := p.queue.take(p.keys.named('q', id, h.host))
 	if !ok {
 		return ErrSkip // made here, or taken over before
 	}

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"hash/maphash"
 	"net/netip"
 
 	"overstay/connlog"
@@ -18,34 +19,27 @@ type session struct {
 	by      key         // of a message: the session that it came in by
 }
 
-// key names a session in a log. It holds the names themselves and no hash of
-// them: who can choose a part of a name must not meet another's session.
-type key [40]byte
+// key names a session in a log: a hash of its name, seeded anew for each
+// parser, so that nobody can make up a name that meets another's session.
+type key uint64
 
-// named is the key of an id, of which a part that does not fit is left out.
-func named(kind byte, id []byte) (k key) {
-	k[0] = kind
-	copy(k[1:], id)
-	return k
+// keys makes keys.
+type keys struct {
+	seed maphash.Seed
+	text []byte
 }
 
-// process is the key of a process of a host.
-func process(kind byte, pid, host []byte) (k key) {
-	k[0] = kind
-	copy(k[1:maxPID], pid)
-	copy(k[1+maxPID:], host)
-	return k
+// named is the key of an id, of a kind and with what else it is of.
+func (n *keys) named(kind byte, id, of []byte) key {
+	n.text = append(append(append(append(n.text[:0], kind), id...), 0), of...)
+	return key(maphash.Bytes(n.seed, n.text))
 }
-
-const maxPID = 10
 
 // endpoint is the key of a client's address and port.
-func endpoint(kind byte, addr netip.Addr, port uint16) (k key) {
-	k[0] = kind
+func (n *keys) endpoint(kind byte, addr netip.Addr, port uint16) key {
 	ip := addr.As16()
-	copy(k[1:], ip[:])
-	k[17], k[18] = byte(port>>8), byte(port)
-	return k
+	n.text = append(append(n.text[:0], kind, byte(port>>8), byte(port)), ip[:]...)
+	return key(maphash.Bytes(n.seed, n.text))
 }
 
 // sessions are those that are open, by key. They are bounded: a log that never tells

@@ -64,10 +64,10 @@ func (p *Parser) vsftpd(line []byte) error {
 		return ErrSkip
 	}
 	if name, ok := bytes.CutSuffix(user, borrow("] FAIL LOGIN")); ok {
-		return p.failed(key{}, at, addr, ftp, connlog.FailLogin, name)
+		return p.failed(0, at, addr, ftp, connlog.FailLogin, name)
 	}
 	if name, ok := bytes.CutSuffix(user, borrow("] OK LOGIN")); ok {
-		return p.proved(key{}, at, addr, ftp, connlog.ByLogin, name)
+		return p.proved(0, at, addr, ftp, connlog.ByLogin, name)
 	}
 	return ErrSkip
 }
