@@ -23,29 +23,32 @@ func compile(text string) (verdict, error) { return compileWith(text, figures())
 
 // compileWith is compile over a table of figures.
 func compileWith(text string, fs []figure) (verdict, error) {
+	c, err := parse(text, fs)
+	if err != nil {
+		return nil, err
+	}
+	return c.whole(), nil
+}
+
+// parse checks and compiles a condition.
+func parse(text string, fs []figure) (condition, error) {
 	program, err := expr.Compile(text,
 		expr.Env(vocabulary(fs)), expr.AsBool(), expr.Optimize(false),
 		expr.DisableAllBuiltins(),
 		expr.EnableBuiltin("abs"), expr.EnableBuiltin("min"), expr.EnableBuiltin("max"))
 	if err != nil {
-		return nil, err
+		return condition{}, err
 	}
 	c := compiler{figures: make(map[string]number, len(fs))}
 	for _, f := range fs {
 		c.figures[f.Name] = f.value
 	}
-	t, err := c.term(program.Node())
-	if err == nil && t.truth == nil {
-		err = fault(program.Node(), "not a condition")
+	out, err := c.conditionOf(program.Node())
+	var located *file.Error
+	if errors.As(err, &located) {
+		return out, located.Bind(program.Source())
 	}
-	if err != nil {
-		var located *file.Error
-		if errors.As(err, &located) {
-			return nil, located.Bind(program.Source())
-		}
-		return nil, err
-	}
-	return t.truth, nil
+	return out, err
 }
 
 // fault is an error about one place of the text.

@@ -19,10 +19,13 @@ func (d *Detector) judgeNet(n *net) {
 
 // consider looks at the rules for what is in view, and returns its watch.
 func (d *Detector) consider(w *watch, rules []*rule) *watch {
-	p := d.view.p
+	d.looks++
 	var holds uint64
 	for _, r := range rules {
-		if r.covers(p) && r.when(&d.view) {
+		if r.gate != nil && !r.gate.opens(&d.view, d.looks) {
+			continue
+		}
+		if r.covers(d.view.p) && r.when(&d.view) {
 			holds |= r.bit
 		}
 	}

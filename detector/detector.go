@@ -66,6 +66,7 @@ type Detector struct {
 	shift    int64 // now is the time of the log plus shift
 
 	view  view
+	looks uint64 // at conditions
 	out   []Decision
 	stats Stats
 }

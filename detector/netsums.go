@@ -16,29 +16,41 @@ type clock struct {
 	at  int64
 	era int64
 	e   scale
+
+	second int64   // the whole second before at
+	e15    float64 // E of 15 minutes then
 }
 
 // scale is one factor for each of the three averages.
 type scale struct{ m1, m5, m15 float64 }
 
 // scaleOf is e^(x/tau), where x is a part of 15 minutes.
-func scaleOf(x float64) scale {
-	e15 := math.Exp(x)
+func scaleOf(x float64) scale { return scaleOf15(math.Exp(x)) }
+
+func scaleOf15(e15 float64) scale {
 	e5 := e15 * e15 * e15
 	e2 := e5 * e5
 	return scale{m1: e2 * e2 * e5, m5: e5, m15: e15}
 }
 
-func newClock() clock { return clock{e: scaleOf(0)} }
+func newClock() clock { return clock{e: scaleOf(0), e15: 1} }
 
 func (k *clock) reach(now int64) {
 	if now == k.at {
 		return
 	}
 	k.at = now
-	begin := floor(now, era)
-	k.era = begin / era
-	k.e = scaleOf(float64(now-begin) / era)
+	passed := now - k.second
+	if passed < 0 || passed >= micros {
+		begin := floor(now, era)
+		k.era = begin / era
+		k.second = floor(now, micros)
+		k.e15 = math.Exp(float64(k.second-begin) / era)
+		passed = now - k.second
+	}
+	// Within a second four terms of the series are exact to the last bit.
+	x := float64(passed) * (1.0 / era)
+	k.e = scaleOf15(k.e15 * (1 + x*(1+x*(1.0/2)*(1+x*(1.0/3)*(1+x*(1.0/4))))))
 }
 
 // netSums are the loads, rates and blame of a net, written so that nothing has

@@ -76,21 +76,22 @@ var (
 
 // Check says what is wrong with the policy, if anything is.
 func (p Policy) Check() error {
-	_, err := p.prepare()
+	_, err := p.prepare(make(gates))
 	return err
 }
 
 // rule is a policy ready to be applied.
 type rule struct {
 	Policy
-	n    int    // its place among the rules
-	bit  uint64 // the same, in a watch
-	hold int64  // For in microseconds
-	net  bool   // it judges nets
-	when verdict
+	n    int     // its place among the rules
+	bit  uint64  // the same, in a watch
+	hold int64   // For in microseconds
+	net  bool    // it judges nets
+	gate *gate   // what its condition begins with, if that is about the pool only
+	when verdict // the rest of it
 }
 
-func (p Policy) prepare() (*rule, error) {
+func (p Policy) prepare(shared gates) (*rule, error) {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w %q: %s", ErrPolicy, p.Name, fmt.Sprintf(format, args...))
 	}
@@ -110,11 +111,11 @@ func (p Policy) prepare() (*rule, error) {
 	case p.Escalate.Max < 0 || p.Escalate.Max > MaxDuration || p.Escalate.Memory < 0:
 		return nil, bad("escalation: want no negative time and at most %v", MaxDuration)
 	}
-	when, err := compileWith(p.When, figuresAt(p.Level))
+	when, err := parse(p.When, figuresAt(p.Level))
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: condition: %w", ErrPolicy, p.Name, err)
 	}
-	return &rule{Policy: p, hold: p.For.Microseconds(), net: p.Level == LevelNet, when: when}, nil
+	return &rule{Policy: p, hold: p.For.Microseconds(), net: p.Level == LevelNet, gate: shared.of(&when), when: when.rest}, nil
 }
 
 func prepareAll(ps []Policy) ([]*rule, error) {
@@ -123,8 +124,9 @@ func prepareAll(ps []Policy) ([]*rule, error) {
 	}
 	var rules []*rule
 	var errs []error
+	shared := make(gates)
 	for i, p := range ps {
-		r, err := p.prepare()
+		r, err := p.prepare(shared)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -42,16 +42,21 @@ func (q *proofs) fade(d decay) {
 	q.squares *= 1 - d.m1
 }
 
-// longProof is the longest time, in seconds, that a proof counts with. What
-// took longer is slow enough, or a clock has leapt meanwhile.
-const longProof = 30
+// longProof is the longest time, in seconds, that a proof counts with, and
+// leapt one that no proof takes: the clock has leapt meanwhile.
+const (
+	longProof = 30
+	leapt     = 600
+)
 
 func (q *proofs) add(seconds float64) {
-	seconds = min(seconds, longProof)
 	q.m1++
 	q.m15 += per15
-	q.seconds += seconds
-	q.squares += seconds * seconds
+	if seconds < leapt {
+		seconds = min(seconds, longProof)
+		q.seconds += seconds
+		q.squares += seconds * seconds
+	}
 }
 
 // took is the mean time of the last proofs, each weighted by itself: half of

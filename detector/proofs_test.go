@@ -14,7 +14,7 @@ func TestProofsOfAPool(t *testing.T) {
 		t.Errorf("%v seconds for no proof", q.took())
 	}
 	took := []float64{1, 2, 30, 4, longProof}
-	for i, s := range append(took[:4:4], 3600) { // an hour counts as half a minute
+	for i, s := range append(took[:4:4], 60) { // a minute counts as half of one
 		if i > 0 {
 			q.fade(decayOver(int64(20 * time.Second / time.Microsecond)))
 		}
@@ -35,6 +35,10 @@ func TestProofsOfAPool(t *testing.T) {
 		if math.Abs(c.got-c.want) > 1e-9*c.want {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
 		}
+	}
+	q.add(3600) // the clock has leapt
+	if got := q.took(); got != squares/sum || q.m1 < weights+0.9 {
+		t.Errorf("%v seconds after a leap of the clock, before it %v", got, squares/sum)
 	}
 	q.fade(decayOver(int64(15 * time.Minute / time.Microsecond)))
 	if got := q.took(); math.Abs(got-squares/sum) > 1e-6 {
