@@ -146,7 +146,7 @@ func (s *System) chances(seeds int) int {
 func (s *System) refusals() (all, others uint64) {
 	for i := s.first; i < len(s.arrivals); i++ {
 		a := &s.arrivals[i]
-		if !a.Refused {
+		if !a.Refused || a.again {
 			continue
 		}
 		all += uint64(a.Count)

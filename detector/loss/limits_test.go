@@ -27,8 +27,8 @@ func FuzzDiagnose(f *testing.F) {
 			t.Errorf("%+v", d)
 		}
 		out := s.Run(Change{Without: []uint32{0, 77}, Waiting: Waiting(bits)}, 1)
-		if out.Served+out.Refused+out.Spared+out.LeftOut != s.offered {
-			t.Errorf("%+v of %d", out, s.offered)
+		if out.Served+out.Refused+out.Spared+out.LeftOut-out.Added != offered(rec) {
+			t.Errorf("%+v of %d", out, offered(rec))
 		}
 	})
 }

@@ -10,17 +10,26 @@ import (
 
 // slowly replays a change event by event, with a plain list of those that hold
 // a thread, and finds who is the same client by looking back each time. It
-// asks the system only whose times a client gets.
-func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint64) Outcome {
-	arrivals := slices.Clone(rec.Arrivals)
-	slices.SortStableFunc(arrivals, func(a, b Arrival) int { return int(a.At - b.At) })
+// asks the system only whose times a client gets, how many scanners there are,
+// and when who is served comes again.
+func slowly(s *System, rec Recording, tries []firstOf, c Change, seed uint64) Outcome {
+	arrivals := s.arrivals
 	threads := c.Threads
 	if threads == 0 {
 		threads = rec.Threads
 	}
 	out := Outcome{BySource: make([]uint64, rec.Sources)}
 	var holding []time.Duration
+	var scans *slowScans
+	if s.scanners != nil && c.Waiting == AsRecorded {
+		scans = &slowScans{free: make([]time.Duration, s.scanners.scanners), usual: usualWaits(arrivals, s.scanners.scanners)}
+		for i := range scans.free {
+			scans.free[i] = math.MinInt64
+		}
+	}
 	done := map[int]bool{} // by the first try
+	index := -1            // of those in the record
+	before := map[uint32]int{}
 	for j, a := range arrivals {
 		if a.At >= 0 && (j == 0 || arrivals[j-1].At < 0) {
 			out = Outcome{BySource: make([]uint64, rec.Sources)}
@@ -28,6 +37,17 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 		n := uint64(1)
 		if a.Refused {
 			n = uint64(max(a.Count, 1))
+		}
+		first, chained := -1, false
+		if a.again {
+			if !done[before[a.Source]] {
+				continue
+			}
+			out.Added++
+		} else {
+			index++
+			first, chained = tries[index].try, tries[index].chained
+			before[a.Source] = first
 		}
 		cut := time.Duration(math.MaxInt64)
 		for _, b := range c.Bans {
@@ -39,18 +59,18 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 			out.LeftOut += n
 			continue
 		}
-		first, chained := firstTry(arrivals, j, within)
 		if chained && done[first] {
 			out.Spared += n
 			continue
 		}
+		holding = append(holding, scans.run(arrivals, a.At)...)
 		holding = slices.DeleteFunc(holding, func(end time.Duration) bool { return end <= a.At })
 		clients := n
 		if chained {
 			clients = 1
 		}
 		for k := range clients {
-			if len(holding) >= threads {
+			if len(holding)+scans.len() >= threads {
 				left := n - k
 				out.Refused += left
 				out.BySource[a.Source] += left
@@ -70,21 +90,41 @@ func slowly(s *System, rec Recording, within time.Duration, c Change, seed uint6
 					hold -= arrivals[like].Wait
 				}
 			}
-			if hold > 0 {
+			switch {
+			case scans != nil && like != nobody && arrivals[like].Scan > 0 && cut > a.At+arrivals[like].Before:
+				scans.asking = append(scans.asking, slowScan{at: a.At + arrivals[like].Before, cut: cut, like: int(like), recorded: !a.Refused})
+			case hold > 0:
 				holding = append(holding, min(cut, a.At+hold))
 			}
 			out.Served++
-			done[first] = true
+			if !a.again {
+				done[first] = true
+			}
 		}
 		if chained && n > 1 {
 			out.Spared += n - 1
 		}
-		out.Peak = max(out.Peak, len(holding))
+		out.Peak = max(out.Peak, len(holding)+scans.len())
 	}
 	if n := len(arrivals); n > 0 && arrivals[n-1].At < 0 {
 		return Outcome{BySource: make([]uint64, rec.Sources)}
 	}
 	return out
+}
+
+// firstOf is the first try of an arrival's client; see firstTry.
+type firstOf struct {
+	try     int
+	chained bool
+}
+
+func firstTries(s *System, within time.Duration) []firstOf {
+	recorded := slices.DeleteFunc(slices.Clone(s.arrivals), func(a Arrival) bool { return a.again })
+	all := make([]firstOf, len(recorded))
+	for j := range all {
+		all[j].try, all[j].chained = firstTry(recorded, j, within)
+	}
+	return all
 }
 
 // firstTry looks for the first try of the client of arrival j. It is false for
@@ -165,6 +205,86 @@ func crowdedSlowly(all []Arrival, src uint32) bool {
 	return false
 }
 
+// offered is how many arrivals of a recording count.
+func offered(rec Recording) (n uint64) {
+	for _, a := range rec.Arrivals {
+		switch {
+		case a.At < 0:
+		case a.Refused:
+			n += uint64(max(a.Count, 1))
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// slowScans are the scanners, with the messages that are on their way to them.
+type slowScans struct {
+	asking []slowScan
+	free   []time.Duration // when each scanner is
+	usual  map[int]time.Duration
+}
+
+type slowScan struct {
+	at, cut  time.Duration
+	like     int
+	recorded bool
+}
+
+func (q *slowScans) len() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.asking)
+}
+
+// run scans what asked up to a time, and returns when the connections end.
+func (q *slowScans) run(all []Arrival, now time.Duration) (ends []time.Duration) {
+	if q == nil {
+		return nil
+	}
+	slices.SortStableFunc(q.asking, func(a, b slowScan) int { return int(a.at - b.at) })
+	for len(q.asking) > 0 && q.asking[0].at <= now {
+		m := q.asking[0]
+		q.asking = q.asking[1:]
+		a := all[m.like]
+		scanner := slices.Index(q.free, slices.Min(q.free))
+		begin := max(m.at, q.free[scanner])
+		q.free[scanner] = begin + a.Scan
+		wait := begin - m.at
+		if m.recorded {
+			wait = max(a.Wait+wait-q.usual[m.like], 0)
+		}
+		ends = append(ends, min(m.cut, m.at+wait+a.Hold-a.Before-a.Wait))
+	}
+	return ends
+}
+
+// usualWaits are what the recorded messages wait in a queue of them alone.
+func usualWaits(all []Arrival, scanners int) map[int]time.Duration {
+	var jobs []int
+	for i, a := range all {
+		if !a.Refused && a.Scan > 0 {
+			jobs = append(jobs, i)
+		}
+	}
+	slices.SortStableFunc(jobs, func(i, j int) int { return int(all[i].At + all[i].Before - all[j].At - all[j].Before) })
+	waits := map[int]time.Duration{}
+	free := make([]time.Duration, scanners)
+	for i := range free {
+		free[i] = math.MinInt64
+	}
+	for _, i := range jobs {
+		at := all[i].At + all[i].Before
+		scanner := slices.Index(free, slices.Min(free))
+		begin := max(at, free[scanner])
+		free[scanner] = begin + all[i].Scan
+		waits[i] = begin - at
+	}
+	return waits
+}
+
 // banned are bans of all kinds: of suspects and others, of some again and
 // again, overlapping, backwards, of nobody.
 func banned(r *rand.Rand, rec Recording) []TimedBan {
@@ -177,6 +297,8 @@ func banned(r *rand.Rand, rec Recording) []TimedBan {
 }
 
 func TestReplayIsTheSlowOne(t *testing.T) {
+	var added uint64
+	coupled := 0
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		rec := random(r, 1+r.IntN(80))
@@ -190,18 +312,23 @@ func TestReplayIsTheSlowOne(t *testing.T) {
 			within = defaultRetry
 		}
 		p := newPlayer(s)
+		tries := firstTries(s, within)
+		if s.scanners != nil {
+			coupled++
+		}
 		for _, c := range []Change{{}, {Without: suspects}, {Waiting: NoWait}, {Threads: 1}, {Threads: 1 + r.IntN(20)}, {Threads: Unlimited},
 			{Without: []uint32{0, uint32(rec.Sources / 2), math.MaxUint32}, Threads: 3},
 			{Without: suspects, Waiting: NoWait, Threads: 2},
 			{Bans: banned(r, rec)}, {Bans: banned(r, rec), Without: suspects, Waiting: NoWait, Threads: 4}} {
 			got := s.Run(c, seed)
-			want := slowly(s, rec, within, c, seed)
-			if got.Served != want.Served || got.Refused != want.Refused || got.Spared != want.Spared || got.LeftOut != want.LeftOut ||
+			added += got.Added
+			want := slowly(s, rec, tries, c, seed)
+			if got.Served != want.Served || got.Refused != want.Refused || got.Spared != want.Spared || got.Added != want.Added || got.LeftOut != want.LeftOut ||
 				got.Others != want.Others || !slices.Equal(got.BySource, want.BySource) {
 				t.Fatalf("seed %d, %+v:\ngot  %+v\nwant %+v", seed, c, got, want)
 			}
-			if sum := got.Served + got.Refused + got.Spared + got.LeftOut; sum != s.offered {
-				t.Fatalf("seed %d, %+v: %d arrivals of %d", seed, c, sum, s.offered)
+			if sum := got.Served + got.Refused + got.Spared + got.LeftOut - got.Added; sum != offered(rec) {
+				t.Fatalf("seed %d, %+v: %d arrivals of %d", seed, c, sum, offered(rec))
 			}
 			if again := p.play(c, seed, unbounded); again.Served != got.Served || again.Refused != got.Refused {
 				t.Fatalf("seed %d, %+v: %+v, and when played after another change %+v", seed, c, got, again)
@@ -210,5 +337,8 @@ func TestReplayIsTheSlowOne(t *testing.T) {
 				t.Fatalf("seed %d: %d threads of %d held", seed, got.Peak, limit)
 			}
 		}
+	}
+	if added == 0 || coupled < 100 {
+		t.Errorf("%d arrivals were added, %d recordings have scanners that matter", added, coupled)
 	}
 }

@@ -33,18 +33,10 @@ func Queue(jobs []Job, scanners int, bound time.Duration) Waits {
 	var free heap
 	var sum float64
 	for _, j := range jobs {
-		t := int64(j.At)
-		start := t
-		if len(free) < w.Scanners {
-			free.push(ends(t, int64(j.Work)))
-		} else {
-			start = max(t, free[0])
-			free.replace(ends(start, int64(j.Work)))
-		}
-		if t < 0 {
+		wait := time.Duration(start(&free, w.Scanners, int64(j.At), int64(j.Work))) - j.At
+		if j.At < 0 {
 			continue
 		}
-		wait := time.Duration(start - t)
 		w.Jobs++
 		sum += float64(wait)
 		w.Max = max(w.Max, wait)
@@ -60,7 +52,7 @@ func Queue(jobs []Job, scanners int, bound time.Duration) Waits {
 
 // ends adds without overflow.
 func ends(start, work int64) int64 {
-	if work > math.MaxInt64-start {
+	if start > 0 && work > math.MaxInt64-start {
 		return math.MaxInt64
 	}
 	return start + work

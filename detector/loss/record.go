@@ -36,6 +36,8 @@ type Arrival struct {
 	Count              uint32 // refusals in this line; 0 means 1
 	Service            uint16
 	Refused            bool // for want of a free thread
+
+	again bool // see System.missed
 }
 
 // Recording is what came to one pool in a stretch of time.
@@ -81,20 +83,24 @@ type System struct {
 	threads int
 	sources int
 	length  float64 // seconds
-	offered uint64  // arrivals from the beginning on
+	offered uint64  // arrivals from the beginning on, and those that may be added
 	first   int     // of these, in arrivals
 
 	arrivals []Arrival // cleaned, in order of time
 	// What the replay reads of them again and again, each in a row of its own.
 	at    []int64
 	marks []mark
-	// chain numbers the tries of one client from 1; 0: not part of any. own is
-	// the arrival by which the chain was served in the record, -1 if it was not.
+	// chain numbers the tries of one client from 1; 0: not part of any. Of an
+	// arrival that is not in the record, it is the client's that comes again.
+	// own is the arrival by which the chain was served in the record, -1 if it
+	// was not.
 	chain []uint32
 	own   []int32
 
 	recorded calendar // the ends of the recorded connections
 	unwaited calendar // and without their waits for the scanner
+
+	scanners *coupling // nil where they make no difference
 
 	suspects []uint32
 	groups   [][]uint32
@@ -112,6 +118,8 @@ const (
 	chained        // one of several tries
 	folded         // several arrivals in one
 	arrived        // always
+	scans          // it sends a message that is scanned, and that matters
+	again          // it is not in the record; see System.missed
 )
 
 // New makes a recording ready. Arrivals that are out of order are sorted,
@@ -132,20 +140,27 @@ func New(rec Recording, o Options) (*System, error) {
 		return nil, err
 	}
 	s.measure(rec.Length)
+	within := int64(o.RetryWithin)
+	if within == 0 {
+		within = int64(defaultRetry)
+	}
+	several := s.crowded()
+	usual := s.wishes(several)
+	if within > 0 {
+		s.missed(several, &usual, within)
+	}
 	s.columns()
+	if within > 0 {
+		s.follow(several, &usual, within)
+	}
 	s.recorded = newCalendar(s, 0)
 	s.unwaited = newCalendar(s, NoWait)
 	unknown := o.Unknown
 	if unknown == 0 {
 		unknown = defaultUnknown
 	}
+	s.scanners = s.couple()
 	s.samples = newSamples(s, min(max(int64(unknown), 0), maxHold))
-	switch within := o.RetryWithin; {
-	case within == 0:
-		s.follow(int64(defaultRetry))
-	case within > 0:
-		s.follow(min(int64(within), maxHold))
-	}
 	return s, nil
 }
 
@@ -157,6 +172,7 @@ func (s *System) clean() error {
 		if int64(a.Source) >= int64(s.sources) {
 			return fmt.Errorf("%w: %d of %d", ErrSource, a.Source, s.sources)
 		}
+		a.again = false
 		a.At = min(max(a.At, -maxAt), maxAt)
 		a.Hold = min(max(a.Hold, 0), maxHold)
 		a.Before = min(max(a.Before, 0), a.Hold)
@@ -227,6 +243,9 @@ func (s *System) columns() {
 		}
 		if a.Count > 1 {
 			s.marks[i] |= folded
+		}
+		if a.again {
+			s.marks[i] |= again
 		}
 	}
 }

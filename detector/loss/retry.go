@@ -1,46 +1,103 @@
 package loss
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
 )
 
+// try is what is known of the client of a source while its tries are gone
+// through in order.
+type try struct {
+	first, last int64  // tries, of its present client
+	chain       uint32 // that they are; 0 if it was served
+	service     uint16
+}
+
+// goesOn says whether an arrival is a further try of the client.
+func (t *try) goesOn(a *Arrival, usual *wishes, within int64) bool {
+	return t.chain != 0 && t.service == a.Service && int64(a.At)-t.last <= within && int64(a.At)-t.first <= usual.of(a)
+}
+
 // follow finds the tries that are of one client; see the assumptions of the
 // package.
-func (s *System) follow(within int64) {
-	several := s.crowded()
-	wishes := s.wishes(several)
-	type client struct {
-		first, tried int64
-		chain        uint32
-		service      uint16
-	}
-	last := make([]client, s.sources)
+func (s *System) follow(several []bool, usual *wishes, within int64) {
+	tries := make([]try, s.sources)
 	for i := range s.arrivals {
 		a := &s.arrivals[i]
 		if several[a.Source] {
 			continue
 		}
-		c := &last[a.Source]
-		at := int64(a.At)
-		again := c.chain != 0 && c.service == a.Service && at-c.tried <= within && at-c.first <= wishes.of(a)
-		switch {
-		case again:
-		case a.Refused:
-			s.own = append(s.own, -1)
-			c.first, c.chain, c.service = at, uint32(len(s.own)-1), a.Service
-		default:
-			c.chain = 0
+		t := &tries[a.Source]
+		if a.again {
+			s.chain[i] = t.chain
 			continue
 		}
-		s.chain[i], c.tried = c.chain, at
+		at := int64(a.At)
+		switch {
+		case t.goesOn(a, usual, within):
+		case a.Refused:
+			s.own = append(s.own, -1)
+			*t = try{first: at, chain: uint32(len(s.own) - 1), service: a.Service}
+		default:
+			t.chain = 0
+			continue
+		}
+		s.chain[i], t.last = t.chain, at
 		s.marks[i] |= chained
 		if !a.Refused {
-			s.own[c.chain] = int32(i)
-			c.chain = 0
+			s.own[t.chain] = int32(i)
+			t.chain = 0
 		}
 	}
+}
+
+// The most arrivals that are added between two tries.
+const mostMissed = 64
+
+// missed adds the arrivals that would have been if clients had been served:
+// who is turned away waits, mostly longer each time, where it would have come
+// for the next thing. They happen in a replay in which the client before them
+// is served, as often as that one comes when it is.
+func (s *System) missed(several []bool, usual *wishes, within int64) {
+	tries := make([]try, s.sources)
+	var missed []Arrival
+	room := min(len(s.arrivals), MaxArrivals-len(s.arrivals))
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		if several[a.Source] {
+			continue
+		}
+		t := &tries[a.Source]
+		at := int64(a.At)
+		if !t.goesOn(a, usual, within) {
+			if t.chain != 0 && t.service == a.Service {
+				every := usual.of(a)
+				for k := int64(1); every < never && k <= mostMissed && t.first+k*every < at-every/2 && len(missed) < room; k++ {
+					missed = append(missed, Arrival{At: time.Duration(t.first + k*every), Source: a.Source, Service: a.Service,
+						Count: 1, Refused: true, again: true})
+				}
+			}
+			*t = try{first: at, chain: 1, service: a.Service}
+		}
+		t.last = at
+		if !a.Refused {
+			t.chain = 0
+		}
+	}
+	if len(missed) == 0 {
+		return
+	}
+	for i := range missed {
+		if missed[i].At >= 0 {
+			s.offered++
+		} else {
+			s.first++
+		}
+	}
+	s.arrivals = append(s.arrivals, missed...)
+	slices.SortStableFunc(s.arrivals, func(a, b Arrival) int { return cmp.Compare(a.At, b.At) })
 }
 
 // crowded finds the sources that asked for a thread while they held one.

@@ -35,12 +35,15 @@ type TimedBan struct {
 
 // Outcome of one replay. Served, Refused, Spared and LeftOut add up to the
 // arrivals of the recording from its beginning on, each refusal of a folded
-// one counted.
+// one counted, and those that were added.
 type Outcome struct {
 	Served  uint64
 	Refused uint64
 	Spared  uint64 // tries that did not happen, because their client was served before
 	LeftOut uint64 // of the sources that did not come
+	// Added are arrivals that are not in the record: of clients that were served
+	// earlier than there, and came again as soon as they used to.
+	Added uint64
 	// Others are the refusals of sources that are not suspects: those that a
 	// ban of the suspects is to avert.
 	Others uint64
@@ -67,11 +70,15 @@ func (s *System) Run(c Change, seed uint64) Outcome {
 type player struct {
 	s      *System
 	out    []bool   // by source: it does not come
-	ask    mark     // who out is to be asked about
+	gone   mark     // who out is to be asked about
 	bans   bans     // who does not come for a time
 	done   []bool   // by chain: its client was served
 	ending []uint32 // before each arrival, and at the end: recorded connections that end
 	ends   heap     // of the connections with other times than recorded
+	asking asking   // messages that are on their way to the scanners
+	free   heap     // when each scanner has done what it was given
+	order  uint32   // of the messages
+	queued mark     // who makes others wait for the scanners
 
 	drawn    []lot // for each refused arrival, by the seed drawnFor
 	drawnFor uint64
@@ -109,19 +116,23 @@ func (p *player) begin(c Change, seed uint64) {
 	clear(p.done)
 	clear(p.ending)
 	clear(p.bySource)
-	p.ask = 0
+	p.gone = 0
 	for _, src := range c.Without {
 		if int64(src) >= int64(len(p.out)) {
 			continue
 		}
 		p.out[src] = true
 		// Mostly these are suspects, and others need no look at the table.
-		if p.ask |= ofSuspect; !p.s.suspect[src] {
-			p.ask |= arrived
+		if p.gone |= ofSuspect; !p.s.suspect[src] {
+			p.gone |= arrived
 		}
 	}
 	p.bans.set(p.s, c.Bans)
 	p.ends, p.busy, p.turn, p.now = p.ends[:0], 0, 0, Outcome{}
+	p.asking, p.free, p.order, p.queued = p.asking[:0], p.free[:0], 0, 0
+	if c.Waiting == AsRecorded && p.s.scanners != nil {
+		p.queued = scans
+	}
 	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
 	if p.threads <= 0 {
 		p.threads = p.s.threads
@@ -152,16 +163,25 @@ func (p *player) stretch(from, to int, limit uint64) {
 		m, cut := s.marks[j], int64(math.MaxInt64)
 		p.busy -= int(p.ending[j])
 		p.turn += int(m & refused / refused)
+		if m&again != 0 {
+			if !p.done[s.chain[j]] {
+				continue
+			}
+			p.now.Added++
+		}
 		if m&p.bans.ask != 0 {
 			cut = p.bans.next(m, s.at[j])
 		}
 		switch {
-		case m&p.ask != 0 && p.out[m&sourceOf], cut <= s.at[j]:
+		case m&p.gone != 0 && p.out[m&sourceOf], cut <= s.at[j]:
 			p.now.LeftOut += uint64(s.arrivals[j].Count)
 			continue
 		case m&chained != 0 && p.done[s.chain[j]]:
 			p.now.Spared += uint64(s.arrivals[j].Count)
 			continue
+		}
+		if len(p.asking) > 0 {
+			p.scan(s.at[j])
 		}
 		for len(p.ends) > 0 && p.ends[0] <= s.at[j] {
 			p.ends.pop()
@@ -172,9 +192,11 @@ func (p *player) stretch(from, to int, limit uint64) {
 			p.anew(uint32(j), m, cut, &p.drawn[p.turn-1])
 		case p.busy >= p.threads:
 			p.refuse(m, 1)
-		case cut < math.MaxInt64:
-			p.ends.push(min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
+		case cut < math.MaxInt64 || m&p.queued != 0:
 			p.busy++
+			if m&p.queued == 0 || !p.ask(s.at[j], uint32(j), true, cut) {
+				p.ends.push(min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
+			}
 			p.enter(uint32(j), m, cut, uint32(j))
 		default:
 			p.ending[end[j]]++
@@ -211,8 +233,10 @@ func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
 		}
 		// Who takes no time holds no thread.
 		if hold := like.hold[p.waiting]; hold > 0 {
-			p.ends.push(min(cut, p.s.at[j]+hold))
 			p.busy++
+			if p.queued == 0 || like.like == nobody || !p.ask(p.s.at[j], like.like, false, cut) {
+				p.ends.push(min(cut, p.s.at[j]+hold))
+			}
 		}
 		p.now.Drawn++
 		p.enter(j, m, cut, like.like)
