@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +86,9 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			if err := writeAttack(env.WorkDir); err != nil {
+				return err
+			}
 			env.Setenv("LOGS", logs)
 			env.Setenv("TZ", "UTC")
 			// The race detector would let each process sleep for a second.
@@ -129,6 +133,28 @@ func TestSampleLogIsWhatTheSimulationWrites(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s is not what the simulation writes: run this test with -update, and look at what changed", path)
 	}
+}
+
+// writeAttack writes three minutes of the scenario of a slow holder to
+// attack.log, and its halves to a.log and b.log.
+func writeAttack(folder string) error {
+	var log bytes.Buffer
+	if err := writeScenario(&log, []string{"slow-holder", "1"}); err != nil {
+		return err
+	}
+	part := func(from, to string) []byte {
+		var lines []byte
+		for line := range bytes.Lines(log.Bytes()) {
+			if at := string(line[len(`{"time":"2026-01-01T`):][:len("00:00:00")]); from <= at && at < to {
+				lines = append(lines, line...)
+			}
+		}
+		return lines
+	}
+	a, b := part("00:00:00", "00:01:30"), part("00:01:30", "00:03:00")
+	return errors.Join(
+		os.WriteFile(filepath.Join(folder, "attack.log"), slices.Concat(a, b), 0o600),
+		os.WriteFile(filepath.Join(folder, "a.log"), a, 0o600), os.WriteFile(filepath.Join(folder, "b.log"), b, 0o600))
 }
 
 // session runs one command as main does.

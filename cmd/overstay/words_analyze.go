@@ -164,15 +164,12 @@ func (u *ui) poolDiff(p *app.PoolDiff) {
 		u.print("%s: nobody was refused.", p.Pool)
 		return
 	}
-	u.paragraph("", "    ", "%s: %d were refused; averted by the old policies: %s, by the new ones: %s.", p.Pool, p.Refused,
-		shareText(p.Old.Policy.Averted, p.Old.Diagnosis.Refused), shareText(p.New.Policy.Averted, p.New.Diagnosis.Refused))
+	u.row("%s: %d were refused; averted by the old policies: %s, by the new ones: %s.", p.Pool, p.Refused,
+		spreadOfText(p.Old.Policy.Averted), spreadOfText(p.New.Policy.Averted))
 }
 
-// shareText writes a number of averted refusals as a part of all that could be
-// averted.
-func shareText(averted, of loss.Spread) string {
-	return fmt.Sprintf("%d of %d%s", averted.Median, of.Median, inBrackets(spreadText(averted)))
-}
+// spreadOfText writes a number over replays with its bounds.
+func spreadOfText(s loss.Spread) string { return fmt.Sprint(s.Median) + inBrackets(spreadText(s)) }
 
 // decisionView is a decision as JSON, the same everywhere.
 type decisionView struct {

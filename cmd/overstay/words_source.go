@@ -21,7 +21,7 @@ func (u *ui) whySource(r *app.SourceReport, most int, now time.Time) error {
 	if u.json {
 		return u.printJSON(viewSource(r))
 	}
-	u.paragraph("", "  ", "%s", standingText(r))
+	u.row("%s", standingText(r))
 	for _, h := range r.Guarded[:shown(len(r.Guarded), 3)] {
 		u.paragraph("", "  ", "No policy ever bans %s: %s.", sourceText(h.Prefix), guardText(h.Kind))
 	}

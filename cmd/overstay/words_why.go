@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"overstay/connlog"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
 	"overstay/internal/app"
@@ -161,6 +164,9 @@ func (u *ui) accused(r *cause.Report, most int) {
 		}
 		u.table([]string{"SUSPECT", "POLICY", " CAUSED", " ALONE AVERTS", " ", "REPLAYS"}, rows)
 		u.more(n, len(r.Suspects), "")
+		if n < len(r.Suspects) {
+			u.netsOf(r.Suspects)
+		}
 	}
 	if len(r.Idle) > 0 {
 		var names []string
@@ -169,6 +175,29 @@ func (u *ui) accused(r *cause.Report, most int) {
 		}
 		u.paragraph("", "  ", "A policy found these too, but a ban of them would have averted nothing: %s.", listText(names, max(most/2, 5)))
 	}
+}
+
+// netsOf says in which nets suspects are, where these are so few that it says
+// something.
+func (u *ui) netsOf(suspects []cause.Accused) {
+	counts := map[string]int{}
+	for i := range suspects {
+		net := suspects[i].Source
+		if wider := connlog.NetLevel.Source(net.Addr()); wider.Bits() < net.Bits() {
+			net = wider
+		}
+		counts[sourceText(net)]++
+	}
+	if len(counts) > len(suspects)/3 {
+		return
+	}
+	nets := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for i, net := range nets {
+		nets[i] = fmt.Sprintf("%d in %s", counts[net], net)
+	}
+	u.paragraph("  ", "  ", "Of all these, %s.", listText(nets, 5))
 }
 
 func accusedRow(a *cause.Accused, all int64) []string {

@@ -175,7 +175,7 @@ func (o WhyOptions) span(read LogsRead) (from, to time.Time, err error) {
 		from = o.From.At(read.To)
 	}
 	if !o.To.IsZero() {
-		to = o.To.At(read.To)
+		to = o.To.AtEnd(o.From, read.To)
 	}
 	if (!o.From.IsZero() || !o.To.IsZero()) && !from.Before(to) {
 		return from, to, fmt.Errorf("%w: %s to %s", ErrMomentOrder, from.Format(time.RFC3339), to.Format(time.RFC3339))

@@ -60,14 +60,35 @@ func (m Moment) At(end time.Time) time.Time {
 	case backwards:
 		return end.Add(-m.back)
 	case ofDay:
-		local := end.Local()
-		at := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, int(m.clock/time.Second), 0, time.Local)
-		if at.After(end) {
-			at = at.AddDate(0, 0, -1)
-		}
-		return at
+		return m.on(end, 0, func(at time.Time) bool { return !at.After(end) })
 	}
 	return time.Time{}
+}
+
+// AtEnd is the moment as the end of a time that begins with from, beside a log
+// that ends at end: a time of day is the next one after from, or without one
+// that which is nearest to the end.
+func (m Moment) AtEnd(from Moment, end time.Time) time.Time {
+	if m.kind != ofDay {
+		return m.At(end)
+	}
+	if !from.IsZero() {
+		begin := from.At(end)
+		return m.on(begin, 1, func(at time.Time) bool { return at.Sub(begin) <= 24*time.Hour })
+	}
+	return m.on(end, 1, func(at time.Time) bool { return at.Sub(end) <= 12*time.Hour })
+}
+
+// on is the time of day on the last day, from some days after that of t on
+// backwards, on which it is one that is wanted.
+func (m Moment) on(t time.Time, days int, wanted func(time.Time) bool) time.Time {
+	local := t.Local()
+	for ; ; days-- {
+		at := time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(m.clock/time.Second), 0, time.Local)
+		if wanted(at) {
+			return at
+		}
+	}
 }
 
 // earliest is a time that the moment is not before, if the log ends now.

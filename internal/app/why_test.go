@@ -35,6 +35,26 @@ func TestMoments(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", text, m.At(end), err, want)
 		}
 	}
+	for _, c := range []struct {
+		from, to string
+		want     time.Time
+	}{
+		{"", "10:00", time.Date(2026, 3, 4, 10, 0, 0, 0, time.Local)},
+		{"", "11:00", time.Date(2026, 3, 4, 11, 0, 0, 0, time.Local)}, // a little after the end
+		{"", "23:00", time.Date(2026, 3, 3, 23, 0, 0, 0, time.Local)},
+		{"10:00", "11:00", time.Date(2026, 3, 4, 11, 0, 0, 0, time.Local)},
+		{"23:00", "01:00", time.Date(2026, 3, 4, 1, 0, 0, 0, time.Local)},
+		{"2026-03-01 22:00", "22:30", time.Date(2026, 3, 1, 22, 30, 0, 0, time.Local)},
+		{"10:00", "5m", end.Add(-5 * time.Minute)},
+	} {
+		from := app.Moment{}
+		if c.from != "" {
+			from = momentOf(t, c.from)
+		}
+		if got := momentOf(t, c.to).AtEnd(from, end); !got.Equal(c.want) {
+			t.Errorf("from %s to %s: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
 	for _, text := range []string{"", "soon", "25:00", "-2h", "2026-13-01", "12", "1\x1b[2J"} {
 		if m, err := app.ParseMoment(text); err == nil {
 			t.Errorf("%q is taken for %v", text, m.At(end))
