@@ -100,16 +100,15 @@ func returning() Policy {
 	}
 }
 
-// spreadOut acts while the pool is full on single threads, where most of the
+// spreadOut acts while the pool is full on single threads, where half of the
 // pool is held by such as have proven nothing: many addresses with one thread
 // each fill a pool as well as one does. What tells them from a crowd is that
-// the crowd gets through: each thread of it brings a proof in the time that it
-// usually takes, while these bring hardly any. So it acts where the pool's
-// unproven threads yield less than two proofs a minute each, on threads that
-// are older than eight seconds, and than six times what is usual.
+// the crowd gets through. Six times what is usual is more than next to anybody
+// takes who has the same to do as the others; and eight seconds have to pass,
+// in which the first ones of a new kind get through, and what is usual is known.
 //
-// It may be wrong about a single one of so many, so the ban is short. It grows
-// for those who come back to do the same.
+// It may still be wrong about a single one of so many, so the ban is short. It
+// grows for those who come back to do the same.
 func spreadOut() Policy {
 	return Policy{
 		Name: "spread-out",

@@ -37,7 +37,7 @@ func TestProofsOfAPool(t *testing.T) {
 		}
 	}
 	q.add(3600) // the clock has leapt
-	if got := q.took(); got != squares/sum || q.m1 < weights+0.9 {
+	if got := q.took(); math.Abs(got-squares/sum) > 1e-9 || q.m1 < weights+0.9 {
 		t.Errorf("%v seconds after a leap of the clock, before it %v", got, squares/sum)
 	}
 	q.fade(decayOver(int64(15 * time.Minute / time.Microsecond)))
