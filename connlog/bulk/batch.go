@@ -91,6 +91,9 @@ func (b *Batch) slot() *connlog.Event {
 	return e
 }
 
+// roomFor says whether a batch that may give most events may give another one.
+func (b *Batch) roomFor(most int) bool { return b.used < most && len(b.services) < manyServices }
+
 // leastSlots is the number of events a batch has room for to begin with.
 const leastSlots = 64
 
@@ -150,7 +153,7 @@ func (b *Batch) shrink(chunk, events int) {
 	if len(b.slots) > 2*events {
 		b.slots = nil
 	}
-	if cap(b.services) > manyServices {
+	if cap(b.services) > 4*manyServices {
 		b.services = nil
 	}
 }

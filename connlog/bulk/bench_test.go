@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"overstay/connlog"
 	"overstay/connlog/bulk"
@@ -54,12 +56,16 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
+			before := cpuTime(b)
 			for b.Loop() {
 				if n := read(b); n != lines {
 					b.Fatalf("%d of %d lines", n, lines)
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines), "ns/event")
+			events := float64(b.N) * float64(lines)
+			b.ReportMetric(float64(b.Elapsed())/events, "ns/event")
+			b.ReportMetric(float64(cpuTime(b)-before)/events, "cpu-ns/event")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 	run("newlines", func(b *testing.B) int { return countNewlines(b, path) })
@@ -88,6 +94,15 @@ func BenchmarkRead(b *testing.B) {
 			return readBulk(b, path, bulk.Options{ChunkBytes: kb << 10}, nil)
 		})
 	}
+}
+
+// cpuTime is what the process has used of all cores.
+func cpuTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func readBulk(b *testing.B, path string, o bulk.Options, fold func(*connlog.Event)) (n int) {

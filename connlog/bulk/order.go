@@ -15,7 +15,8 @@ import (
 // waiting is an input that is to be read, with what is known of it before.
 type waiting struct {
 	in       Input
-	stream   *stream   // of what can be opened only once
+	stream   *stream   // of what can be opened only once,
+	err      error     // or that of opening it
 	begins   time.Time // of its first event, zero if none was found
 	modified time.Time
 }
@@ -81,11 +82,11 @@ func (r *Reader) probe(ctx context.Context, w *waiting) {
 			w.begins = format.begins(head)
 		}
 	}
-	if again || err != nil {
+	if again {
 		s.close()
 		return
 	}
-	w.stream = s
+	w.stream, w.err = s, err
 }
 
 // begins returns the time of the first event in a head.

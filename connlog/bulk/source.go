@@ -62,7 +62,7 @@ func (s *source) fill(b *Batch) bool {
 func (s *source) open(next waiting) (err error) {
 	s.begin, s.carry = s.at, s.carry[:0]
 	s.in = &input{file: &File{Name: next.in.Name}}
-	s.stream = next.stream
+	s.stream, err = next.stream, next.err
 	if s.stream == nil {
 		s.stream, err = open(s.ctx, next.in, s.done)
 	}

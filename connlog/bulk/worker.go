@@ -49,7 +49,7 @@ func (o *Options) maxEvents() int { return max(o.ChunkBytes/64, leastSlots) }
 
 func (w *worker) parseNative(b *Batch) {
 	longest, most := w.options.MaxLineBytes, w.options.maxEvents()
-	for len(b.rest) > 0 && b.used < most {
+	for len(b.rest) > 0 && b.roomFor(most) {
 		at := b.offset
 		line := b.next()
 		if len(line) > longest {
@@ -84,7 +84,7 @@ func (w *worker) parseForeign(b *Batch, p Parser) {
 	longest, most := w.options.MaxLineBytes, w.options.maxEvents()
 	placed, _ := p.(Placed)
 	skips := b.in.format.Skips
-	for len(b.rest) > 0 && b.used < most {
+	for len(b.rest) > 0 && b.roomFor(most) {
 		at, place := b.offset, b.place
 		line := b.next()
 		if len(line) > longest {
