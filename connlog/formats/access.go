@@ -23,6 +23,25 @@ func combinedFormat() Format {
 	}
 }
 
+// vhostFormat is Apache's vhost_combined: the name of the virtual host stands
+// before the address. A client may have chosen that name, so it is no address
+// even if it looks like one.
+func vhostFormat() Format {
+	return Format{
+		Name:    "vhost",
+		Meaning: "Apache access log, vhost_combined",
+		Gives: Gives{Opens: true, Outcomes: true, Clock: time.Second,
+			Note: "each request is a connection that holds nothing; one that is never answered is in no line"},
+		read: func(p *Parser, line []byte) error {
+			_, rest, ok := cutByte(line, ' ')
+			if !ok {
+				return ErrMalformed
+			}
+			return p.access(rest, false)
+		},
+	}
+}
+
 // nginxTimedFormat is the combined log with $request_time behind it.
 func nginxTimedFormat() Format {
 	return Format{
@@ -36,12 +55,18 @@ func nginxTimedFormat() Format {
 
 func (p *Parser) access(line []byte, timed bool) error {
 	v := visit{service: "www"}
-	word, _, ok := cutByte(line, ' ')
+	line, _ = after(line, `"`) // some write the whole line between quotes
+	word, rest, ok := cutByte(line, ' ')
 	if !ok {
 		return ErrMalformed
 	}
 	if v.addr, ok = address(word); !ok {
 		return ErrMalformed
+	}
+	if second, _, _ := cutByte(rest, ' '); len(second) > 1 {
+		if _, two := address(second); two {
+			return ErrForged // the first may be a virtual host of a stranger's choice
+		}
 	}
 	quote := bytes.IndexByte(line, '"')
 	const stamp = len("[23/Nov/2026:12:35:16 +0000] ")
@@ -60,6 +85,9 @@ func (p *Parser) access(line []byte, timed bool) error {
 	status, rest, _ := cutByte(rest[1:], ' ')
 	size, rest, _ := cutByte(rest, ' ')
 	code, ok := number(status)
+	if len(status) == 1 && status[0] == '-' {
+		code, ok = 0, true
+	}
 	if !ok || code > 999 {
 		return ErrMalformed
 	}

@@ -29,6 +29,23 @@ func benchLines(name string) [][]byte {
 			line(ip, " - - [23/Nov/2026:", second, " +0000] \"GET /static/app/main.css?v=1032 HTTP/1.1\" 200 20318 \"https://www.example.org/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0\"", tail)
 		case "nginx-json":
 			line(`{"time":"2026-11-23T`, second, `+00:00","msec":1795437316.`, two2(i%60), `4,"remote_addr":"`, ip, `","remote_port":`, port, `,"connection":`, pid, `,"connection_requests":1,"connection_time":0.000,"request":"GET /static/app/main.css HTTP/1.1","status":200,"bytes":20242,"request_time":0.012,"request_completion":"OK"}`)
+		case "vhost":
+			line("www.example.org:443 ", ip, " - - [23/Nov/2026:", second, " +0000] \"GET /static/app/main.css?v=1032 HTTP/1.1\" 200 20318 \"https://www.example.org/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0\"")
+		case "caddy":
+			line(`{"level":"info","ts":17954373`, two2(i%60), `.7564,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"`, ip, `","remote_port":"`, port, `","client_ip":"`, ip, `","proto":"HTTP/2.0","method":"GET","host":"www.example.org","uri":"/static/app/main.css","headers":{"User-Agent":["Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"],"Accept":["*/*"]}},"bytes_read":0,"user_id":"","duration":0.0125,"size":20318,"status":200,"resp_headers":{"Server":["Caddy"],"Content-Type":["text/css"]}}`)
+		case "traefik":
+			line(`{"ClientAddr":"`, ip, `:`, port, `","ClientHost":"`, ip, `","ClientPort":"`, port, `","ClientUsername":"-","DownstreamContentSize":357,"DownstreamStatus":200,"Duration":357313,"OriginContentSize":357,"OriginDuration":324669,"OriginStatus":200,"RequestCount":190,"RequestHost":"www.example.org","RequestMethod":"GET","RequestPath":"/static/app/main.css","RequestProtocol":"HTTP/1.1","ServiceName":"test@docker","StartLocal":"2026-11-23T`, second, `.587Z","StartUTC":"2026-11-23T`, second, `.587782192Z","entryPointName":"http","level":"info","msg":"","time":"2026-11-23T`, second, `Z"}`)
+		case "envoy":
+			line(`{":authority":"www.example.com","bytes_received":0,"bytes_sent":121258,"downstream_local_address":"192.0.2.1:10443","downstream_remote_address":"`, ip, `:`, port, `","duration":11,"method":"GET","protocol":"HTTP/2","response_code":200,"response_code_details":"via_upstream","response_flags":"-","start_time":"2026-11-23T`, second, `.479Z","upstream_host":"192.0.2.82:8080","user-agent":"Mozilla/5.0 (X11; Linux x86_64) Firefox/132.0","x-forwarded-for":"`, ip, `","x-request-id":"3bbc0252-2d5c-49fe-bd89-104e9b61770b"}`)
+		case "zeek":
+			if i == 0 {
+				line("#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents")
+			}
+			line("17954373", two2(i%60), ".913119\tCXHB1X22027MRWU6D\t", ip, "\t", port, "\t192.0.2.1\t443\ttcp\tssl\t0.084044\t1030\t20275\tSF\tT\tT\t0\tShADadFf\t18\t1974\t14\t21011\t-")
+		case "zeek-json":
+			line(`{"ts":17954373`, two2(i%60), `.186129,"uid":"CizEoL2BZYFA8BLZH1","id.orig_h":"`, ip, `","id.orig_p":`, port, `,"id.resp_h":"192.0.2.1","id.resp_p":443,"proto":"tcp","service":"ssl","duration":10.780650,"orig_bytes":4000,"resp_bytes":1681,"conn_state":"SF","missed_bytes":0,"history":"ShADdaR","orig_pkts":12,"orig_ip_bytes":1307,"resp_pkts":10,"resp_ip_bytes":2093}`)
+		case "suricata":
+			line(`{"timestamp":"2026-11-23T`, second, `.405139+0000","flow_id":1293959752068755,"event_type":"flow","src_ip":"`, ip, `","src_port":`, port, `,"dest_ip":"192.0.2.1","dest_port":443,"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":12,"pkts_toclient":10,"bytes_toserver":766,"bytes_toclient":9124,"start":"2026-11-23T`, second, `.405139+0000","end":"2026-11-23T`, second, `.957788+0000","age":0,"state":"closed","reason":"timeout","alerted":false},"tcp":{"tcp_flags":"1b","state":"closed"}}`)
 		case "postfix":
 			head, id := "Nov 23 "+second+" mx1 postfix/", "C18EE98"+strconv.Itoa(10000+i)
 			line(head, "smtpd[", pid, "]: connect from mail.example.org[", ip, "]")

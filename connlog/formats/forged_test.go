@@ -30,6 +30,9 @@ func forgeries() []forgery {
 		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"request":"GET /\",\"remote_addr\":\"198.51.100.66\",\"x\":\"","agent":"\"remote_addr\":\"198.51.100.66\""}`, "192.0.2.23"},
 		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"remote_addr":"198.51.100.66"}`, ""},
 		{"nginx-json", `{"h":{"remote_addr":"198.51.100.66"},"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200}`, "192.0.2.23"},
+		{"combined", `198.51.100.66 192.0.2.24 - - [23/Nov/2026:12:35:17 +0000] "GET / HTTP/1.1" 200 0 "-" "-"`, ""},
+		{"caddy", `{"ts":1795437318,"msg":"handled request","request":{"remote_ip":"192.0.2.23","headers":{"remote_ip":["198.51.100.66"],"x\",\"remote_ip\":\"198.51.100.66":["y"]}},"request.remote_ip":"198.51.100.66","duration":0,"status":401}`, ""},
+		{"suricata", `{"event_type":"flow","proto":"TCP","src_ip":"192.0.2.23","http":{"src_ip":"198.51.100.66","url":"\",\"src_ip\":\"198.51.100.66"},"dest_port":1,"flow":{"start":"2026-11-23T12:35:16.5+0000","end":"2026-11-23T12:35:18+0000"}}`, "192.0.2.23"},
 		{"postfix", `Nov 23 12:35:19 mx postfix/smtpd[3]: NOQUEUE: reject: RCPT from x.example.org[192.0.2.7]: 554 5.7.1 <a@[198.51.100.66]>: Relay access denied; from=<c@d> to=<x from y[198.51.100.66]: > proto=SMTP helo=<from y[198.51.100.66]>`, "192.0.2.7"},
 		{"postfix", `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: x, sasl_username=unknown[198.51.100.66]: SASL LOGIN authentication failed: x`, "192.0.2.7"},
 		{"postfix", `Nov 23 12:35:35 mx postfix/smtpd[3]: warning: non-SMTP command from unknown[192.0.2.7]: GET / from unknown[198.51.100.66]`, "192.0.2.7"},
@@ -184,6 +187,13 @@ func FuzzHAProxy(f *testing.F)   { fuzz(f, "haproxy") }
 func FuzzCombined(f *testing.F)  { fuzz(f, "combined") }
 func FuzzNginxTime(f *testing.F) { fuzz(f, "nginx-time") }
 func FuzzNginxJSON(f *testing.F) { fuzz(f, "nginx-json") }
+func FuzzVhost(f *testing.F)     { fuzz(f, "vhost") }
+func FuzzCaddy(f *testing.F)     { fuzz(f, "caddy") }
+func FuzzTraefik(f *testing.F)   { fuzz(f, "traefik") }
+func FuzzEnvoy(f *testing.F)     { fuzz(f, "envoy") }
+func FuzzZeek(f *testing.F)      { fuzz(f, "zeek") }
+func FuzzZeekJSON(f *testing.F)  { fuzz(f, "zeek-json") }
+func FuzzSuricata(f *testing.F)  { fuzz(f, "suricata") }
 func FuzzPostfix(f *testing.F)   { fuzz(f, "postfix") }
 func FuzzDovecot(f *testing.F)   { fuzz(f, "dovecot") }
 func FuzzOpenSSH(f *testing.F)   { fuzz(f, "openssh") }

@@ -73,9 +73,11 @@ type Format struct {
 func All() []Format {
 	return []Format{
 		haproxyFormat(),
-		nginxTimedFormat(), combinedFormat(), nginxJSONFormat(),
+		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(),
+		caddyFormat(), traefikFormat(), envoyFormat(),
 		postfixFormat(), dovecotFormat(), opensshFormat(), syslogFormat(),
 		vsftpdFormat(), squidFormat(), endlesshFormat(),
+		zeekFormat(), zeekJSONFormat(), suricataFormat(),
 	}
 }
 

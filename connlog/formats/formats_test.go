@@ -137,6 +137,75 @@ Nov 23 12:31:14 lb haproxy[3025799]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +000
 1123 12:35:17.000 open www #2 2001:db8::9
 1123 12:35:17.000 close www #2 2001:db8::9 held=0s proven=false fails=0 reset
 `},
+		{"virtual hosts", "vhost", `
+www.example.org:443 192.0.2.23 - - [23/Nov/2026:12:35:16 +0000] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
+198.51.100.66 192.0.2.24 - - [23/Nov/2026:12:35:17 +0000] "\x03" 400 0 "-" "-"`, `
+1123 12:35:16.000 open www #1 192.0.2.23
+1123 12:35:16.000 proven www #1 192.0.2.23 request
+1123 12:35:16.000 close www #1 192.0.2.23 held=0s proven=true fails=0 client
+1123 12:35:17.000 open www #2 192.0.2.24
+1123 12:35:17.000 fail www #2 192.0.2.24 command
+1123 12:35:17.000 close www #2 192.0.2.24 held=0s proven=false fails=1 server
+`},
+		{"access log", "caddy", `
+{"level":"info","ts":1795437316.75,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"192.0.2.23","remote_port":"44790","client_ip":"198.51.100.66","headers":{"X-Forwarded-For":["198.51.100.66"]}},"bytes_read":0,"user_id":"","duration":2.5e-1,"size":7,"status":200}
+{"level":"info","ts":1795437317,"msg":"serving initial configuration"}
+{"level":"info","ts":1795437318,"msg":"handled request","request":{"remote_ip":"2001:db8::9","remote_port":"4"},"user_id":"anna","duration":0.0000027,"size":0,"status":401}`, `
+1123 12:35:16.500 open www #1 192.0.2.23:44790
+1123 12:35:16.750 proven www #1 192.0.2.23 request
+1123 12:35:16.750 close www #1 192.0.2.23 held=250ms proven=true fails=0 client
+1123 12:35:17.999 open www #2 2001:db8::9:4
+1123 12:35:18.000 fail www #2 2001:db8::9 login "anna"
+1123 12:35:18.000 close www #2 2001:db8::9 held=2µs proven=false fails=1 client
+`},
+		{"access log", "traefik", `
+{"ClientAddr":"192.0.2.23:39496","ClientHost":"198.51.100.66,10.0.0.1","ClientUsername":"-","DownstreamStatus":200,"Duration":357313000,"RequestPath":"/x","StartLocal":"2026-11-23T13:35:16.5+01:00","StartUTC":"2026-11-23T12:35:16.5Z"}
+{"ClientAddr":"192.0.2.24:1","ClientUsername":"-","DownstreamStatus":499,"Duration":30000000000,"StartUTC":"2026-11-23T12:35:16.5Z"}`, `
+1123 12:35:16.500 open www #1 192.0.2.23:39496
+1123 12:35:16.857 proven www #1 192.0.2.23 request
+1123 12:35:16.857 close www #1 192.0.2.23 held=357.313ms proven=true fails=0 client
+1123 12:35:16.500 open www #2 192.0.2.24:1
+1123 12:35:46.500 close www #2 192.0.2.24 held=30s proven=false fails=0 reset
+`},
+		{"access log, out of a container", "envoy", `
+2026-11-23T13:35:17.493+01:00 stdout F {":authority":"www.example.com","bytes_received":0,"bytes_sent":121,"downstream_remote_address":"192.0.2.23:59292","duration":11,"response_code":200,"start_time":"2026-11-23T12:35:16.479Z","user-agent":"x","x-forwarded-for":"198.51.100.66","upstream_host":null}
+{"downstream_remote_address":"[2001:db8::9]:7","duration":10000,"response_code":0,"start_time":"2026-11-23T12:35:17.000Z"}`, `
+1123 12:35:16.479 open www #1 192.0.2.23:59292
+1123 12:35:16.490 proven www #1 192.0.2.23 request
+1123 12:35:16.490 close www #1 192.0.2.23 held=11ms proven=true fails=0 client
+1123 12:35:17.000 open www #2 2001:db8::9:7
+1123 12:35:27.000 close www #2 2001:db8::9 held=10s proven=false fails=0 reset
+`},
+		{"columns", "zeek", `
+#separator \x09
+#fields	_node	ts	uid	id.orig_h	id.orig_p	id.resp_h	id.resp_p	proto	service	duration	orig_bytes	resp_bytes	conn_state
+w1	1795437316.500000	C1	192.0.2.23	1433	192.0.2.1	25	tcp	smtp	3.150262	1250	1694	SF
+w1	1795437317.000000	C2	203.0.113.9	34188	192.0.2.1	25	tcp	-	60.000000	0	32	RSTO
+w1	1795437318.000000	C3	203.0.113.9	34189	192.0.2.1	26	tcp	-	-	-	-	REJ
+w1	1795437318.000000	C3	203.0.113.9	34189	192.0.2.1	53	udp	-	-	1	2	SF
+#close	2026-11-23-13-00-00`, `
+1123 12:35:16.500 open tcp/25 #1 192.0.2.23:1433
+1123 12:35:19.650 proven tcp/25 #1 192.0.2.23 transfer
+1123 12:35:19.650 close tcp/25 #1 192.0.2.23 held=3.150262s proven=true fails=0 client
+1123 12:35:17.000 open tcp/25 #2 203.0.113.9:34188
+1123 12:36:17.000 close tcp/25 #2 203.0.113.9 held=1m0s proven=false fails=0 client
+`},
+		{"both spellings", "zeek-json", `
+{"ts":1795437316.5,"uid":"C1","id_orig_h":"192.0.2.23","id_orig_p":60818,"id_resp_h":"192.0.2.1","id_resp_p":445,"proto":"tcp","duration":10.780650854110718,"orig_bytes":4000,"resp_bytes":1681,"conn_state":"RSTO"}
+{"ts":1795437317.5,"uid":"C2","id.orig_h":"2001:db8::9","id.orig_p":61099,"id.resp_h":"192.0.2.1","id.resp_p":22,"proto":"tcp","duration":9.0,"orig_bytes":50,"resp_bytes":0,"conn_state":"SF"}`, `
+1123 12:35:16.500 open tcp/445 #1 192.0.2.23:60818
+1123 12:35:27.280 proven tcp/445 #1 192.0.2.23 transfer
+1123 12:35:27.280 close tcp/445 #1 192.0.2.23 held=10.78065s proven=true fails=0 client
+1123 12:35:17.500 open tcp/22 #2 2001:db8::9:61099
+1123 12:35:26.500 close tcp/22 #2 2001:db8::9 held=9s proven=false fails=0 client
+`},
+		{"flows", "suricata", `
+{"timestamp":"2026-11-23T12:35:18.813720+0000","event_type":"http","src_ip":"192.0.2.23","src_port":41562,"dest_port":80,"proto":"TCP","http":{"hostname":"flow"}}
+{"timestamp":"2026-11-23T12:36:18.813720+0000","event_type":"flow","src_ip":"192.0.2.23","src_port":41562,"dest_ip":"192.0.2.1","dest_port":80,"proto":"TCP","flow":{"bytes_toserver":766,"bytes_toclient":9,"start":"2026-11-23T12:35:16.5+0000","end":"2026-11-23T12:35:18+0000","state":"closed"}}`, `
+1123 12:35:16.500 open tcp/80 #1 192.0.2.23:41562
+1123 12:35:18.000 proven tcp/80 #1 192.0.2.23 transfer
+1123 12:35:18.000 close tcp/80 #1 192.0.2.23 held=1.5s proven=true fails=0 client
+`},
 		{"a message, a guesser, a holder", "postfix", `
 Nov 23 12:35:16 mx postfix/smtpd[17028]: connect from mail.example.org[192.0.2.21]
 Nov 23 12:35:16 mx postfix/smtpd[17028]: C18EE984278: client=mail.example.org[192.0.2.21]

@@ -20,7 +20,9 @@ type Parser struct {
 	open   sessions
 	queue  sessions // messages on their way, by queue id
 	json   jsonReader
-	nginx  nginxLine
+	line   jsonLine
+
+	columns []*jsonKey // of a log that names them
 
 	unknown       lately // SSH users that do not exist
 	busy, threads int    // that the line of an opening tells
