@@ -55,6 +55,21 @@ func benchLines(name string) [][]byte {
 			line(head, "smtpd[", pid, "]: disconnect from mail.example.org[", ip, "] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5")
 			line(head, "lmtp[17053]: ", id, ": to=<b@example.net>, relay=mx1[private/dovecot-lmtp], delay=0.03, delays=0.02/0.01/0/0, dsn=2.0.0, status=sent (250 2.0.0 Ok)")
 			line(head, "qmgr[16838]: ", id, ": removed")
+		case "exim":
+			line("2026-11-23 ", second, " SMTP connection from [", ip, "]:", port, " I=[192.0.2.1]:25 (TCP/IP connection count = 1)")
+			line("2026-11-23 ", second, " 1tEqXx-000000001Ab-2CdE <= anna@example.org H=mail.example.org (mail) [", ip, "]:", port, " I=[192.0.2.1]:25 P=esmtps X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=no S=1234 id=x@example.org")
+			line("2026-11-23 ", second, " SMTP connection from mail.example.org (mail) [", ip, "]:", port, " I=[192.0.2.1]:25 closed by QUIT")
+		case "proftpd":
+			line("2026-11-23 ", second, ",124 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): FTP session opened.")
+			line("2026-11-23 ", second, ",224 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): USER seb (Login failed): Incorrect password")
+			line("2026-11-23 ", second, ",324 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): FTP session closed.")
+		case "cowrie":
+			line(`{"eventid": "cowrie.session.connect", "src_ip": "`, ip, `", "src_port": `, port, `, "timestamp": "2026-11-23T`, second, `.139503Z", "message": "New connection: `, ip, `:`, port, ` (172.17.0.3:2222) [session: 191db3671c`, port, `]", "dst_ip": "172.17.0.3", "system": "cowrie.ssh.factory.CowrieSSHFactory", "protocol": "ssh", "isError": 0, "session": "191db3671c`, port, `", "dst_port": 2222, "sensor": "920497a79896"}`)
+			line(`{"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T`, second, `.339503Z", "src_ip": "`, ip, `", "duration": 0.2, "message": "Connection lost after 0 seconds", "session": "191db3671c`, port, `", "sensor": "920497a79896"}`)
+		case "aws-alb":
+			line("https 2026-11-23T", second, ".186641Z app/my-alb/490d68edf04676fe ", ip, ":", port, " 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 \"GET https://www.example.com:443/robots.txt HTTP/1.1\" \"curl/7.46.0\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \"Root=1-58337281-1d84f3d73c47ec4e58577259\" \"www.example.com\" \"-\" 1 2026-11-23T", second, ".000000Z \"forward\" \"-\" \"-\"")
+		case "aws-elb":
+			line("2026-11-23T", second, ".945958Z my-elb ", ip, ":", port, " 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.38.0\" - -")
 		case "dovecot":
 			head, id := "Nov 23 "+second+" mx1 dovecot: ", "4rB80/Bg0NsK"+strconv.Itoa(i)
 			line(head, "imap-login: Login: user=<alice@example.org>, method=PLAIN, rip=", ip, ", lip=192.0.2.1, mpid=17062, TLS, session=<", id, ">")

@@ -30,6 +30,13 @@ func forgeries() []forgery {
 		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"request":"GET /\",\"remote_addr\":\"198.51.100.66\",\"x\":\"","agent":"\"remote_addr\":\"198.51.100.66\""}`, "192.0.2.23"},
 		{"nginx-json", `{"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"remote_addr":"198.51.100.66"}`, ""},
 		{"nginx-json", `{"h":{"remote_addr":"198.51.100.66"},"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200}`, "192.0.2.23"},
+		{"exim", `2026-11-23 12:35:17 1tEqXx-000000001Ab-2CdE <= "a H=x [198.51.100.66]"@b H=(mail) [192.0.2.21]:4000 P=esmtps`, ""},
+		{"exim", `2026-11-23 12:35:17 1tEqXx-000000001Ab-2CdE <= a@b H=(mail) [192.0.2.21]:4000 P=esmtps T="x H=y [198.51.100.66]"`, ""},
+		{"exim", `2026-11-23 12:35:19 login authenticator failed for ([198.51.100.66]) [192.0.2.21]: 535 Incorrect (set_id=x) [198.51.100.66]: 535 y`, "192.0.2.21"},
+		{"proftpd", `2026-11-23 12:35:17,124 mantis proftpd[1] mantis (a[192.0.2.142]): USER x (a[198.51.100.66]): USER y: Login successful. (Login failed): Incorrect password`, "192.0.2.142"},
+		{"cowrie", `{"eventid":"cowrie.login.failed","username":"x\",\"src_ip\":\"198.51.100.66","timestamp":"2026-11-23T12:35:17.5Z","src_ip":"203.0.113.6","session":"1"}`, "203.0.113.6"},
+		{"cowrie", `{"eventid":"cowrie.login.failed","src_ip":"198.51.100.66","timestamp":"2026-11-23T12:35:17.5Z","src_ip":"203.0.113.6","session":"1"}`, ""},
+		{"aws-alb", `http 2026-11-23T12:35:16.500000Z app/x/1 192.0.2.10:44740 10.0.0.1:80 0.1 0.3 0.1 200 200 34 366 "GET /\x22 198.51.100.66:1 http HTTP/1.1" "198.51.100.66:1" - -`, "192.0.2.10"},
 		{"combined", `198.51.100.66 192.0.2.24 - - [23/Nov/2026:12:35:17 +0000] "GET / HTTP/1.1" 200 0 "-" "-"`, ""},
 		{"caddy", `{"ts":1795437318,"msg":"handled request","request":{"remote_ip":"192.0.2.23","headers":{"remote_ip":["198.51.100.66"],"x\",\"remote_ip\":\"198.51.100.66":["y"]}},"request.remote_ip":"198.51.100.66","duration":0,"status":401}`, ""},
 		{"suricata", `{"event_type":"flow","proto":"TCP","src_ip":"192.0.2.23","http":{"src_ip":"198.51.100.66","url":"\",\"src_ip\":\"198.51.100.66"},"dest_port":1,"flow":{"start":"2026-11-23T12:35:16.5+0000","end":"2026-11-23T12:35:18+0000"}}`, "192.0.2.23"},
@@ -194,6 +201,11 @@ func FuzzEnvoy(f *testing.F)     { fuzz(f, "envoy") }
 func FuzzZeek(f *testing.F)      { fuzz(f, "zeek") }
 func FuzzZeekJSON(f *testing.F)  { fuzz(f, "zeek-json") }
 func FuzzSuricata(f *testing.F)  { fuzz(f, "suricata") }
+func FuzzExim(f *testing.F)      { fuzz(f, "exim") }
+func FuzzProFTPD(f *testing.F)   { fuzz(f, "proftpd") }
+func FuzzCowrie(f *testing.F)    { fuzz(f, "cowrie") }
+func FuzzALB(f *testing.F)       { fuzz(f, "aws-alb") }
+func FuzzELB(f *testing.F)       { fuzz(f, "aws-elb") }
 func FuzzPostfix(f *testing.F)   { fuzz(f, "postfix") }
 func FuzzDovecot(f *testing.F)   { fuzz(f, "dovecot") }
 func FuzzOpenSSH(f *testing.F)   { fuzz(f, "openssh") }

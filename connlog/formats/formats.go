@@ -74,9 +74,9 @@ func All() []Format {
 	return []Format{
 		haproxyFormat(),
 		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(),
-		caddyFormat(), traefikFormat(), envoyFormat(),
+		caddyFormat(), traefikFormat(), envoyFormat(), albFormat(), elbFormat(),
 		postfixFormat(), dovecotFormat(), opensshFormat(), syslogFormat(),
-		vsftpdFormat(), squidFormat(), endlesshFormat(),
+		eximFormat(), vsftpdFormat(), proftpdFormat(), squidFormat(), endlesshFormat(), cowrieFormat(),
 		zeekFormat(), zeekJSONFormat(), suricataFormat(),
 	}
 }

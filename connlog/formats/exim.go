@@ -1,0 +1,187 @@
+package formats
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"overstay/connlog"
+)
+
+// eximFormat is Exim's main log. A client is written as host (greeting)
+// [address]:port, and senders, subjects and commands are strangers' as well: a
+// line with two places for a client is refused.
+func eximFormat() Format {
+	return Format{
+		Name:    "exim",
+		Meaning: "Exim's main log",
+		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
+			Note: "openings need log_selector +smtp_connection; what is refused for want of room names an address, not a pool"},
+		read: (*Parser).exim,
+	}
+}
+
+const smtp = "smtp"
+
+func (p *Parser) exim(line []byte) error {
+	at, n, err := p.stamps.iso(line)
+	if err != nil || n >= len(line) || line[n] != ' ' || line[10] != ' ' {
+		return ErrMalformed
+	}
+	b := line[n+1:]
+	if len(b) > 6 && (b[0] == '+' || b[0] == '-') && b[5] == ' ' { // log_timezone
+		b = b[6:]
+	}
+	if rest, ok := after(b, "["); ok { // +pid
+		if pid, rest, ok := cut(rest, "] "); ok {
+			if _, ok := number(pid); ok {
+				b = rest
+			}
+		}
+	}
+	switch {
+	case contains(b, " authenticator failed for "):
+		return p.eximLogin(at, b)
+	case bytes.HasPrefix(b, borrow("SMTP connection from ")):
+		return p.eximConnection(at, b[len("SMTP connection from "):])
+	case bytes.HasPrefix(b, borrow("Connection from ")):
+		return p.eximRefused(at, b[len("Connection from "):])
+	case bytes.HasPrefix(b, borrow("no MAIL in SMTP connection from ")):
+		return p.eximIdle(at, b[len("no MAIL in SMTP connection from "):])
+	case bytes.HasPrefix(b, borrow("SMTP call from ")):
+		return p.eximFailed(at, b[len("SMTP call from "):], connlog.FailCommand)
+	}
+	return p.eximHost(at, b)
+}
+
+// eximClient reads host (greeting) [address]:port at the beginning of b, of
+// which host and greeting may be missing.
+func eximClient(b []byte) (addr netip.Addr, n uint16, rest []byte, ok bool) {
+	if len(b) > 0 && b[0] != '(' && b[0] != '[' {
+		_, b, _ = cutByte(b, ' ')
+	}
+	if len(b) > 0 && b[0] == '(' {
+		if _, b, ok = cut(b, ") "); !ok {
+			return addr, 0, nil, false
+		}
+	}
+	b, ok = after(b, "[")
+	text, rest, ok2 := cutByte(b, ']')
+	if addr, ok = address(text); !ok || !ok2 {
+		return addr, 0, nil, false
+	}
+	if digits, ok := after(rest, ":"); ok {
+		if end := fraction(digits); end > 0 {
+			n, rest = port(digits[:end]), digits[end:]
+		}
+	}
+	return addr, n, rest, true
+}
+
+// eximLogin reads "login authenticator failed for CLIENT: 535 ... (set_id=user)".
+func (p *Parser) eximLogin(at int64, b []byte) error {
+	_, b, _ = cut(b, " authenticator failed for ")
+	addr, n, rest, ok := eximClient(b)
+	if !ok {
+		return ErrSkip
+	}
+	if contains(rest, " authenticator failed for ") {
+		return ErrForged
+	}
+	_, user, _ := cut(rest, "(set_id=")
+	user = bytes.TrimSuffix(user, borrow(")"))
+	return p.failed(p.keys.endpoint('x', addr, n), at, addr, smtp, connlog.FailLogin, user)
+}
+
+// eximConnection reads the lines of a connection's beginning and end.
+func (p *Parser) eximConnection(at int64, b []byte) error {
+	addr, n, rest, ok := eximClient(b)
+	if !ok || n == 0 {
+		return ErrSkip
+	}
+	k := p.keys.endpoint('x', addr, n)
+	switch {
+	case contains(rest, "(TCP/IP connection count = "):
+		p.opened(k, at, addr, n, smtp)
+		return nil
+	case contains(rest, " lost"):
+		return p.closed(k, at, connlog.EndReset)
+	case contains(rest, " closed by "):
+		return p.closed(k, at, connlog.EndClient)
+	}
+	return ErrSkip
+}
+
+// eximRefused reads "Connection from CLIENT refused: too many connections".
+func (p *Parser) eximRefused(at int64, b []byte) error {
+	addr, _, rest, ok := eximClient(b)
+	if !ok || !bytes.HasPrefix(rest, borrow(" refused: too many connections")) {
+		return ErrSkip
+	}
+	if contains(rest, "from that IP address") {
+		return p.refused(at, addr, smtp, connlog.RefuseSessions)
+	}
+	return p.refused(at, addr, smtp, connlog.RefuseBusy)
+}
+
+// eximIdle reads the end of a connection that sent no mail, with its length.
+func (p *Parser) eximIdle(at int64, b []byte) error {
+	addr, n, rest, ok := eximClient(b)
+	if !ok {
+		return ErrSkip
+	}
+	_, took, ok := cut(rest, " D=")
+	took, _, ok2 := cutByte(took, 's')
+	held, ok3 := decimal(took)
+	if !ok || !ok2 || !ok3 || held > maxSpan {
+		return ErrSkip
+	}
+	if s := p.open.get(p.keys.endpoint('x', addr, n)); s != nil && n > 0 {
+		return ErrSkip // its end follows
+	}
+	p.tell(&visit{addr: addr, port: n, service: smtp, from: at - held, to: at, end: connlog.EndClient})
+	return nil
+}
+
+func (p *Parser) eximFailed(at int64, b []byte, what connlog.What) error {
+	addr, n, _, ok := eximClient(b)
+	if !ok {
+		return ErrSkip
+	}
+	return p.failed(p.keys.endpoint('x', addr, n), at, addr, smtp, what, nil)
+}
+
+// eximHost reads the lines that name the client behind H=: messages that come
+// in and what is rejected.
+func (p *Parser) eximHost(at int64, b []byte) error {
+	i := bytes.Index(b, borrow("H="))
+	if i < 0 || i > 0 && b[i-1] != ' ' {
+		return ErrSkip
+	}
+	addr, n, rest, ok := eximClient(b[i+len("H="):])
+	if !ok {
+		return ErrSkip
+	}
+	k := p.keys.endpoint('x', addr, n)
+	var what connlog.What
+	switch {
+	case contains(b[:i], " <= "):
+		// No more than a message's id stands before the sign.
+		if bytes.IndexByte(b, ' ') != bytes.Index(b, borrow(" <= ")) {
+			return ErrSkip
+		}
+	case bytes.HasPrefix(b, borrow("SMTP protocol ")), contains(rest, " rejected EHLO"), contains(rest, " rejected HELO"):
+		what = connlog.FailCommand
+	case contains(rest, " rejected RCPT "), contains(rest, " sender verify fail for "):
+		what = connlog.FailRecipient
+	default:
+		return ErrSkip
+	}
+	if bytes.Contains(rest, borrow(" H=")) {
+		return ErrForged
+	}
+	if what != "" {
+		return p.failed(k, at, addr, smtp, what, nil)
+	}
+	return p.proved(k, at, addr, smtp, connlog.ByMessage, nil)
+}
