@@ -75,10 +75,13 @@ type player struct {
 	done   []bool   // by chain: its client was served
 	ending []uint32 // before each arrival, and at the end: recorded connections that end
 	ends   heap     // of the connections with other times than recorded
-	asking asking   // messages that are on their way to the scanners
-	free   heap     // when each scanner has done what it was given
-	order  uint32   // of the messages
-	queued mark     // who makes others wait for the scanners
+
+	queued  mark   // who makes others wait for the scanners
+	came    []bool // by recorded message: its connection is as in the record
+	scanned int    // of those
+	asking  asking // the other messages that are on their way to the scanners
+	order   uint32 // of these
+	free    heap   // when each scanner has done what it was given
 
 	drawn    []lot // for each refused arrival, by the seed drawnFor
 	drawnFor uint64
@@ -129,9 +132,13 @@ func (p *player) begin(c Change, seed uint64) {
 	}
 	p.bans.set(p.s, c.Bans)
 	p.ends, p.busy, p.turn, p.now = p.ends[:0], 0, 0, Outcome{}
-	p.asking, p.free, p.order, p.queued = p.asking[:0], p.free[:0], 0, 0
+	p.asking, p.free, p.order, p.queued, p.scanned = p.asking[:0], p.free[:0], 0, 0, 0
 	if c.Waiting == AsRecorded && p.s.scanners != nil {
 		p.queued = scans
+		if p.came == nil {
+			p.came = make([]bool, len(p.s.scanners.messages))
+		}
+		clear(p.came)
 	}
 	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
 	if p.threads <= 0 {
@@ -180,8 +187,8 @@ func (p *player) stretch(from, to int, limit uint64) {
 			p.now.Spared += uint64(s.arrivals[j].Count)
 			continue
 		}
-		if len(p.asking) > 0 {
-			p.scan(s.at[j])
+		if p.queued != 0 {
+			p.scan(s.at[j], j)
 		}
 		for len(p.ends) > 0 && p.ends[0] <= s.at[j] {
 			p.ends.pop()
@@ -194,7 +201,7 @@ func (p *player) stretch(from, to int, limit uint64) {
 			p.refuse(m, 1)
 		case cut < math.MaxInt64 || m&p.queued != 0:
 			p.busy++
-			if m&p.queued == 0 || !p.ask(s.at[j], uint32(j), true, cut) {
+			if m&p.queued == 0 || !p.ask(uint32(j), uint32(j), cut) {
 				p.ends.push(min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
 			}
 			p.enter(uint32(j), m, cut, uint32(j))
@@ -234,7 +241,7 @@ func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
 		// Who takes no time holds no thread.
 		if hold := like.hold[p.waiting]; hold > 0 {
 			p.busy++
-			if p.queued == 0 || like.like == nobody || !p.ask(p.s.at[j], like.like, false, cut) {
+			if p.queued == 0 || like.like == nobody || !p.ask(j, like.like, cut) {
 				p.ends.push(min(cut, p.s.at[j]+hold))
 			}
 		}

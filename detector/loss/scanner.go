@@ -15,17 +15,26 @@ import (
 // changed, that is no difference.
 type coupling struct {
 	scanners int
-	modelled []int64 // by arrival: what it waits in a queue of the recorded ones
+	messages []message // by the time they ask
+	number   []uint32  // by arrival: the place of its message
 }
 
-// scanned is a message, with the connection that it is of.
-type scanned struct {
-	at, scan int64
-	rest     int64 // what the connection takes after it
-	cut      int64 // when the connection is cut off
-	like     uint32
-	recorded bool
-	order    uint32 // of those that ask at the same time
+// message is what a recorded connection sends to be scanned.
+type message struct {
+	at, scan int64  // when it asks for a scanner, and what that one takes
+	rest     int64  // what the connection takes after it
+	waited   int64  // in the record
+	modelled int64  // in a queue of all recorded messages
+	arrival  uint32 // that it is of
+}
+
+// asker is a message of a connection that is not as in the record.
+type asker struct {
+	*message
+	at    int64
+	cut   int64  // when the connection is cut off
+	order uint64 // of those that ask at the same time
+	anew  bool   // it has only its times from the record
 }
 
 // Messages are told from each other by the queue only where they are many: the
@@ -39,8 +48,7 @@ const (
 // couple finds out about the scanners. It is nil where they make no
 // difference.
 func (s *System) couple() *coupling {
-	var jobs []Job
-	var owners []uint32
+	var messages []message
 	var waited, held, scanning, refusals float64
 	for i := range s.arrivals {
 		a := &s.arrivals[i]
@@ -49,45 +57,53 @@ func (s *System) couple() *coupling {
 		case a.Refused:
 			refusals += float64(a.Count)
 		case a.Scan > 0:
-			owners = append(owners, uint32(i))
+			messages = append(messages, message{at: int64(a.At + a.Before), scan: int64(a.Scan),
+				rest: int64(a.Hold - a.Before - a.Wait - a.Scan), waited: int64(a.Wait), arrival: uint32(i)})
 			waited += float64(a.Wait)
 			scanning += float64(a.Scan)
-			fallthrough
+			held += float64(a.Hold)
 		default:
 			held += float64(a.Hold)
 		}
 	}
-	if len(owners) == 0 || refusals == 0 {
+	if len(messages) == 0 || refusals == 0 {
 		return nil
 	}
-	asks := func(i uint32) int64 { return int64(s.arrivals[i].At + s.arrivals[i].Before) }
-	slices.SortStableFunc(owners, func(x, y uint32) int { return cmp.Compare(asks(x), asks(y)) })
-	for _, i := range owners {
-		jobs = append(jobs, Job{At: time.Duration(asks(i)), Work: s.arrivals[i].Scan})
-	}
-	c := &coupling{scanners: scannersOf(jobs, waited)}
+	slices.SortStableFunc(messages, func(x, y message) int { return cmp.Compare(x.at, y.at) })
+	c := &coupling{scanners: scannersOf(messages, waited), messages: messages}
 	// If all that came had sent messages as those did that were served.
-	span := float64(jobs[len(jobs)-1].At-jobs[0].At) + scanning/float64(len(jobs))
+	span := float64(messages[len(messages)-1].at-messages[0].at) + scanning/float64(len(messages))
 	asked := scanning * (1 + refusals/float64(len(s.arrivals)))
 	if asked < fewScans*span*float64(c.scanners) && waited < fewWaits*held {
 		return nil
 	}
-	c.modelled = make([]int64, len(s.arrivals))
+	c.number = make([]uint32, len(s.arrivals))
 	var free heap
-	for k, j := range jobs {
-		c.modelled[owners[k]] = start(&free, c.scanners, int64(j.At), int64(j.Work)) - int64(j.At)
-	}
-	for _, i := range owners {
-		s.marks[i] |= scans
+	for k := range messages {
+		m := &messages[k]
+		m.modelled = start(&free, c.scanners, m.at, m.scan) - m.at
+		c.number[m.arrival] = uint32(k)
+		s.marks[m.arrival] |= scans
 	}
 	return c
 }
 
 // scannersOf is the number of scanners with which a queue comes nearest to
-// what the jobs, in order of time, waited in all. More of them make no job
-// wait longer, so bisection finds it.
-func scannersOf(jobs []Job, waited float64) int {
-	total := func(n int) float64 { return total(jobs, n) }
+// what the messages waited in all. More of them make none wait longer, so
+// bisection finds it.
+func scannersOf(messages []message, waited float64) int {
+	total := func(n int) (sum float64) {
+		var free heap
+		for i := range messages {
+			m := &messages[i]
+			sum += float64(start(&free, n, m.at, m.scan) - m.at)
+		}
+		return sum
+	}
+	jobs := make([]Job, len(messages))
+	for i := range messages {
+		jobs[i] = Job{At: time.Duration(messages[i].at), Work: time.Duration(messages[i].scan)}
+	}
 	low, high := 1, max(overlap(jobs), 1)
 	for low < high {
 		mid := low + (high-low)/2
@@ -103,15 +119,6 @@ func scannersOf(jobs []Job, waited float64) int {
 	return low
 }
 
-// total is what jobs wait in all.
-func total(jobs []Job, scanners int) (sum float64) {
-	var free heap
-	for _, j := range jobs {
-		sum += float64(start(&free, scanners, int64(j.At), int64(j.Work)) - int64(j.At))
-	}
-	return sum
-}
-
 // start is when a job is begun by the scanners, and makes one of them busy
 // with it.
 func start(free *heap, scanners int, at, work int64) int64 {
@@ -124,52 +131,102 @@ func start(free *heap, scanners int, at, work int64) int64 {
 	return begun
 }
 
-// ask lets a connection, which has a thread, go on to the scanners, if it is
-// not cut off before it gets there. It is false for one that sends no message.
-func (p *player) ask(at int64, like uint32, recorded bool, cut int64) bool {
-	a := &p.s.arrivals[like]
-	if a.Scan == 0 {
+// ask lets the connection of arrival j, which has a thread and the times of
+// the connection like, go on to the scanners, if it is not cut off before it
+// gets there. It is false for one that sends no message.
+func (p *player) ask(j, like uint32, cut int64) bool {
+	c := p.s.scanners
+	if p.s.marks[like]&scans == 0 {
 		return false
 	}
-	asks := at + int64(a.Before)
-	if cut <= asks {
-		return false
+	m := &c.messages[c.number[like]]
+	at := m.at
+	if j != like {
+		at += p.s.at[j] - p.s.at[like]
 	}
-	p.order++
-	p.asking.push(scanned{at: asks, scan: int64(a.Scan), rest: int64(a.Hold - a.Before - a.Wait - a.Scan),
-		cut: cut, like: like, recorded: recorded, order: p.order})
+	switch {
+	case cut <= at:
+		return false
+	case j == like && cut == never:
+		p.came[c.number[like]] = true
+	default:
+		p.order++
+		p.asking.push(asker{message: m, at: at, cut: cut, order: uint64(j)<<32 | uint64(p.order), anew: j != like})
+	}
 	return true
 }
 
-// scan begins what was to be scanned up to a time. It is then known when the
-// connections end.
-func (p *player) scan(now int64) {
-	for len(p.asking) > 0 && p.asking[0].at <= now {
-		m := p.asking.pop()
-		a := &p.s.arrivals[m.like]
+// scan begins what was to be scanned up to a time, which is that of arrival j.
+// It is then known when the connections end.
+func (p *player) scan(now int64, j int) {
+	messages := p.s.scanners.messages
+	for {
+		var m *message
+		if p.scanned < len(messages) {
+			m = &messages[p.scanned]
+		}
+		if len(p.asking) > 0 && (m == nil || p.asking[0].before(m)) {
+			if p.asking[0].at > now {
+				return
+			}
+			a := p.asking.pop()
+			p.scanLate(&a)
+			continue
+		}
+		// The message of j itself has not come yet.
+		if m == nil || m.at > now || m.at == now && int(m.arrival) >= j {
+			return
+		}
+		if p.scanned++; !p.came[p.scanned-1] {
+			continue
+		}
 		wait := start(&p.free, p.s.scanners.scanners, m.at, m.scan) - m.at
-		if m.recorded {
-			wait = max(wait+int64(a.Wait)-p.s.scanners.modelled[m.like], 0)
+		if wait != m.modelled {
+			p.scheduled(m, max(wait+m.waited-m.modelled, 0), m.at, never)
+			continue
 		}
-		wait = min(wait, maxHold)
-		if p.work != nil && m.at >= 0 {
-			p.work.seconds += time.Duration(wait - int64(a.Wait)).Seconds()
+		// It ends as it did.
+		if end := p.s.recorded[m.arrival]; int(end) > j {
+			p.ending[end]++
+		} else {
+			p.busy--
 		}
-		p.ends.push(min(m.cut, m.at+wait+m.scan+m.rest))
 	}
 }
 
-// asking is a binary heap of messages, the one that asks first on top.
-type asking []scanned
-
-func (m *scanned) before(o *scanned) bool {
-	return m.at < o.at || m.at == o.at && m.order < o.order
+// scanLate begins with a message that is not as in the record.
+func (p *player) scanLate(a *asker) {
+	wait := start(&p.free, p.s.scanners.scanners, a.at, a.scan) - a.at
+	if !a.anew {
+		wait = max(wait+a.waited-a.modelled, 0)
+	}
+	p.scheduled(a.message, wait, a.at, a.cut)
 }
 
-func (h *asking) push(m scanned) {
+// scheduled notes when the connection ends whose message waits for so long.
+func (p *player) scheduled(m *message, wait, at, cut int64) {
+	wait = min(wait, maxHold)
+	if p.work != nil && at >= 0 {
+		p.work.seconds += time.Duration(wait - m.waited).Seconds()
+	}
+	p.ends.push(min(cut, at+wait+m.scan+m.rest))
+}
+
+// asking is a binary heap of messages, the one that asks first on top.
+type asking []asker
+
+func (a *asker) before(m *message) bool {
+	return a.at < m.at || a.at == m.at && a.order>>32 < uint64(m.arrival)
+}
+
+func (a *asker) first(o *asker) bool {
+	return a.at < o.at || a.at == o.at && a.order < o.order
+}
+
+func (h *asking) push(m asker) {
 	q := append(*h, m)
 	i := len(q) - 1
-	for i > 0 && m.before(&q[(i-1)/2]) {
+	for i > 0 && m.first(&q[(i-1)/2]) {
 		q[i] = q[(i-1)/2]
 		i = (i - 1) / 2
 	}
@@ -178,17 +235,17 @@ func (h *asking) push(m scanned) {
 }
 
 // pop takes the first. There must be one.
-func (h *asking) pop() scanned {
+func (h *asking) pop() asker {
 	q := *h
 	first, m := q[0], q[len(q)-1]
 	q = q[:len(q)-1]
 	i := 0
 	for 2*i+1 < len(q) {
 		down := 2*i + 1
-		if down+1 < len(q) && q[down+1].before(&q[down]) {
+		if down+1 < len(q) && q[down+1].first(&q[down]) {
 			down++
 		}
-		if m.before(&q[down]) {
+		if m.first(&q[down]) {
 			break
 		}
 		q[i] = q[down]
