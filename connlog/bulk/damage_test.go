@@ -178,7 +178,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		"users": userLines(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			most := int64(unraced(40)) << 20
+			most := int64(unraced(64)) << 20
 			b := &bomb{text: line, most: most}
 			var peak uint64
 			n := 0
@@ -186,7 +186,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n++; n%32 == 0 {
+				if n++; n%64 == 0 {
 					peak = max(peak, live())
 				}
 				if len(batch.Malformed) > 10 {
@@ -196,7 +196,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			if n == 0 || b.read.Load() < most {
 				t.Errorf("%d batches of %d bytes", n, b.read.Load())
 			}
-			if peak > 24<<20 {
+			if peak > 32<<20 {
 				t.Errorf("%d MB in use", peak>>20)
 			}
 		})
