@@ -56,6 +56,19 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 			u.top(topView{Pools: []poolView{{Pool: hostile}}, Sources: []rankView{{Source: hostile}}})
 			return nil
 		},
+		"why":    func(u *ui) error { return u.why(fixedWhy(hostile, 3), 5, time.Now()) },
+		"source": func(u *ui) error { return u.whySource(fixedSource(hostile), 5, time.Now()) },
+		"analysis": func(u *ui) error {
+			return u.analysis(&app.Analysis{Policies: []string{hostile}, Decisions: fixedSource(hostile).Decisions, Pools: fixedWhy(hostile, 3).Reports}, 5)
+		},
+		"diff": func(u *ui) error {
+			d := fixedSource(hostile).Decisions[0]
+			return u.policyDiff(&app.PolicyDiff{
+				OnlyOld: []app.Unmatched{{Decision: d, Within: &d}}, Changed: []app.Changed{{Old: d, New: d, What: []string{"policy", "services"}}},
+				Pools: []app.PoolDiff{{Pool: hostile, Refused: 3, Old: fixedWhy(hostile, 1).Reports[0], New: fixedWhy(hostile, 1).Reports[0]}},
+			}, 5)
+		},
+		"nets": func(u *ui) error { u.nets([]rankView{{Source: hostile}}); return nil },
 		"decided": func(u *ui) error {
 			u.decided(app.Decided{Decision: detector.Decision{
 				Policy: hostile, Source: p, Evidence: detector.Evidence{Pool: hostile, Open: 1},

@@ -98,7 +98,7 @@ func pastWords(e detector.Evidence) []string {
 		lines = append(lines, fmt.Sprintf("%s was banned %s before.", it(e), count(e.HistoryBans, "time", "times")))
 	}
 	if e.HistoryReturns > 0 {
-		lines = append(lines, fmt.Sprintf("%s of these within an hour of the end of the ban before: it waits for that.", count(e.HistoryReturns, "was", "were")))
+		lines = append(lines, fmt.Sprintf("%d of these came within an hour of the end of the ban before: it waits for that end.", e.HistoryReturns))
 	}
 	return lines
 }

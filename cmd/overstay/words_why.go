@@ -134,7 +134,7 @@ func (u *ui) averting(r *cause.Report) {
 	grounds := d.Finding.Grounds
 	all := grounds.Refused.Median
 	u.print("")
-	u.print("Of these refusals, there would not have been")
+	u.print("How many of these refusals would not have happened:")
 	line := func(s loss.Spread, what string) {
 		u.paragraph(fmt.Sprintf("%8d  %9s  ", s.Median, percent(s.Median, all)), strings.Repeat(" ", 21), "%s%s", what, inBrackets(spreadText(s)))
 	}
