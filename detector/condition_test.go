@@ -29,6 +29,9 @@ var corpus = []string{
 	"open > 2 && load1 > 2 || load5 > 4 && fails > 4 || short > 8", "(open > 2 || load1 > 2) && (load5 > 4 && fails > 4) && short > 2",
 	"1 < open && open < 9", "thread_seconds > 1e3", "0x10 > open", "1_0 > open",
 	"if open > 3 { load1 > 2 } else { load1 > 4 }",
+	"net.open > 3", "net.unproven.others >= max(3, 0.1 * pool.threads)", "net.unproven.mean_age + net.load1 > open",
+	"pool.busy > 3 && pool.refused > 2 && net.blame1 > 1 && net.proven_age > 3600", "pool.busy > 3 && pool.refused > 2",
+	"pool.busy > 3 && open > 2 && pool.refused > 2 || history.returns > 1", "history.bans > 1 && history.since < 60",
 }
 
 // randomFigures draws a view in which every figure has some value, together
@@ -140,6 +143,8 @@ func TestBadConditions(t *testing.T) {
 		{"open", "expected bool, but got float", 0, 0},
 		{"", "unexpected token", 0, 0},
 		{"open > 'x'", "invalid operation", 1, 6},
+		{"net.unproven > 1", "", 0, 0},
+		{"pool.busy > 1 &&\n net.unproven.opne > 1", "unknown field opne", 2, 15},
 		{"unproven > 1", "invalid operation", 1, 10},
 		{"open in [1, 2]", "", 1, 9},
 		{"open % 2 == 0", "", 1, 6},

@@ -213,7 +213,7 @@ func (d *Detector) take(c *conn, p *pool) {
 	d.open[c.id] = c
 	if c.source.hold == nil {
 		d.table.hold(c.source, p)
-		d.nets.join(c.source, p)
+		d.nets.join(c.source, p, d.now)
 		p.sources++
 	}
 	h := c.source.hold

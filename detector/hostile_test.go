@@ -71,6 +71,7 @@ func sound(t *testing.T, d *Detector, decs []Decision) {
 		poolOpen += p.open
 		poolUnproven += p.unproven
 	}
+	soundNets(t, d)
 	if open != len(d.open) || poolOpen != open || poolUnproven != unproven || len(d.table.pinned) > len(d.table.holders) {
 		t.Fatalf("open: %d by source, %d by number, %d by pool; unproven: %d and %d",
 			open, len(d.open), poolOpen, unproven, poolUnproven)
@@ -105,7 +106,7 @@ func TestGarbage(t *testing.T) {
 		rounds = 15
 	}
 	for range rounds {
-		o := Options{Policies: append(DefaultPolicies(), three()), MaxSources: 8, MaxConns: 20}
+		o := Options{Policies: append(DefaultPolicies(), three(), full()), MaxSources: 8, MaxConns: 20, MaxNets: 1}
 		d := mustNew(t, o)
 		for i := range 400 {
 			e := garble(r)
@@ -126,7 +127,7 @@ func FuzzObserve(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, n uint8) {
 		r := rand.New(rand.NewPCG(seed, 6))
-		d := mustNew(t, Options{Policies: append(DefaultPolicies(), three()), MaxSources: 5, MaxConns: 10})
+		d := mustNew(t, Options{Policies: append(DefaultPolicies(), three(), full()), MaxSources: 5, MaxConns: 10, MaxNets: 1})
 		for range n {
 			e := garble(r)
 			sound(t, d, d.Observe(&e))

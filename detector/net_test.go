@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -277,4 +278,119 @@ func TestAverts(t *testing.T) {
 	w.refuse(ip(1), connlog.RefuseBusy)
 	w.idle(2 * time.Second)
 	w.about(t, "203.0.113.1/32", "198.51.100.2/32")
+}
+
+// soundNets checks what must hold of the nets whatever a log says.
+func soundNets(t *testing.T, d *Detector) {
+	t.Helper()
+	holders, idle, crowded := 0, 0, 0
+	for _, p := range d.pools.all {
+		for key, n := range p.nets {
+			open, unproven, members, unprovenMembers, loudest := 0, 0, 0, 0, 0
+			for h := n.first; h != nil; h = h.nextMember {
+				members++
+				open += h.open
+				unproven += h.openUnproven
+				if h.openUnproven > 0 {
+					unprovenMembers++
+				}
+				loudest = max(loudest, h.openUnproven)
+				if h.net != n || h.of.hold != h || d.nets.keyOf(h.of.key.addr) != key {
+					t.Fatalf("%v is in a net that is not its own", h.of.key)
+				}
+			}
+			if n.key != key || n.pool != p || int(n.open) != open || int(n.unproven) != unproven || int(n.members) != members ||
+				int(n.unprovenMembers) != unprovenMembers || n.others() != unproven-loudest {
+				t.Fatalf("net %x: %+v, counted %d, %d, %d, %d, %d", key, *n, open, unproven, members, unprovenMembers, loudest)
+			}
+			holders += members
+			if members == 0 {
+				idle++
+			}
+			if members > 1 {
+				crowded++
+			}
+			if (members > 1) != (n.place > 0) || n.place > 0 && d.nets.crowded[n.place-1] != n {
+				t.Fatalf("net %x of %d members has the place %d", key, members, n.place)
+			}
+		}
+	}
+	if holders != len(d.table.holders) || idle != d.nets.idle.n || idle > d.nets.most || crowded != len(d.nets.crowded) {
+		t.Fatalf("%d members of %d holders, %d idle nets of %d, %d crowded of %d",
+			holders, len(d.table.holders), idle, d.nets.idle.n, crowded, len(d.nets.crowded))
+	}
+	for _, r := range d.Nets(100) {
+		for _, x := range []float64{r.Load1, r.Load5, r.Load15, r.UnprovenLoad1, r.Fails, r.Share, float64(r.Oldest)} {
+			if math.IsNaN(x) || math.IsInf(x, 0) || x < 0 {
+				t.Fatalf("%+v", r)
+			}
+		}
+	}
+}
+
+// TestNetsAreBounded has clients from a million nets, some of whom stay.
+func TestNetsAreBounded(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() || raceEnabled {
+		n = 50_000
+	}
+	d := mustNew(t, Options{MaxSources: 100, MaxNets: 50, Policies: DefaultPolicies()})
+	e := connlog.Event{Boot: "boot1", Service: "www", Time: epoch}
+	line := func(kind connlog.Kind, conn uint64, who netip.Addr) {
+		e.Kind, e.Conn, e.ClientIP, e.By = kind, conn, who, connlog.ByRequest
+		e.Seq++
+		e.Time = e.Time.Add(10 * time.Millisecond)
+		d.Observe(&e)
+	}
+	for i := range n {
+		who := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 16), byte(i >> 8), byte(i)})
+		if i%3 == 0 {
+			who = netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)})
+		}
+		line(connlog.Open, uint64(i+1), who)
+		if i%4 == 0 {
+			line(connlog.Proven, uint64(i+1), who)
+		}
+		if i%10_000 != 0 {
+			line(connlog.Close, uint64(i+1), who)
+		}
+	}
+	soundNets(t, d)
+	if s := d.Stats(); s.Nets > 50+n/10_000+1 || s.Nets < 50+n/20_000 || len(d.nets.spare) > 100 {
+		t.Errorf("%d nets, %d to spare", s.Nets, len(d.nets.spare))
+	}
+}
+
+// TestNetLevel checks the sizes that nets can have.
+func TestNetLevel(t *testing.T) {
+	for _, c := range []struct {
+		level  connlog.Level
+		source connlog.Level
+		ok     bool
+		v4, v6 string
+	}{
+		{connlog.Level{}, connlog.Level{}, true, "203.0.113.0/24", "2001:db8:5::/48"},
+		{connlog.Level{V4: 16, V6: 32}, connlog.Level{}, true, "203.0.0.0/16", "2001:db8::/32"},
+		{connlog.Level{V4: 31, V6: 63}, connlog.Level{}, true, "203.0.113.200/31", "2001:db8:5:fe::/63"},
+		{connlog.Level{V4: 20, V6: 56}, connlog.Level{V4: 18, V6: 40}, true, "203.0.64.0/18", "2001:db8::/40"},
+		{connlog.Level{V4: 15, V6: 48}, connlog.Level{}, false, "", ""},
+		{connlog.Level{V4: 32, V6: 48}, connlog.Level{}, false, "", ""},
+		{connlog.Level{V4: 24, V6: 31}, connlog.Level{}, false, "", ""},
+		{connlog.Level{V4: 24, V6: 64}, connlog.Level{}, false, "", ""},
+		{connlog.Level{V4: 24}, connlog.Level{}, false, "", ""},
+	} {
+		d, err := New(Options{NetLevel: c.level, Level: c.source})
+		if (err == nil) != c.ok {
+			t.Errorf("%v: %v", c.level, err)
+		}
+		if err != nil {
+			continue
+		}
+		for who, want := range map[string]string{"203.0.113.201": c.v4, "2001:db8:5:ff::1": c.v6} {
+			key := d.nets.keyOf(d.level.Source(addr(who)).Addr().As16())
+			if got := d.nets.target(key).prefix().String(); got != want {
+				t.Errorf("%v: %s is in %s, want %s", c.level, who, got, want)
+			}
+		}
+	}
 }

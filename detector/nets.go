@@ -99,8 +99,7 @@ func (ns *nets) known(s *source, p *pool, now int64) *net {
 func (ns *nets) of(s *source, p *pool, now int64) *net {
 	n := ns.known(s, p, now)
 	if n == nil {
-		n = ns.add(ns.keyOf(s.key.addr), p)
-		ns.run(n, now)
+		n = ns.add(ns.keyOf(s.key.addr), p, now)
 	} else if n.members == 0 {
 		ns.idle.remove(n)
 		ns.idle.add(n)
@@ -116,14 +115,15 @@ func (ns *nets) run(n *net, now int64) {
 }
 
 // add puts in a net that has no members yet.
-func (ns *nets) add(key uint64, p *pool) *net {
+func (ns *nets) add(key uint64, p *pool, now int64) *net {
 	var n *net
 	if end := len(ns.spare) - 1; end >= 0 {
 		n, ns.spare = ns.spare[end], ns.spare[:end]
 	} else {
 		n = new(net)
 	}
-	*n = net{key: key, pool: p}
+	ns.clock.reach(now)
+	*n = net{key: key, pool: p, sums: netSums{era: ns.clock.era}}
 	if p.nets == nil {
 		p.nets = make(map[uint64]*net)
 	}
@@ -146,11 +146,11 @@ func (ns *nets) rest(n *net) {
 }
 
 // join makes a source that takes its first thread a member of its net.
-func (ns *nets) join(s *source, p *pool) {
+func (ns *nets) join(s *source, p *pool, now int64) {
 	key := ns.keyOf(s.key.addr)
 	n := p.nets[key]
 	if n == nil {
-		n = ns.add(key, p)
+		n = ns.add(key, p, now)
 	}
 	if n.members == 0 {
 		ns.idle.remove(n)

@@ -92,7 +92,7 @@ func (u *netSums) run(k *clock, t toll, n int) {
 	}
 	m1 := t.m1 * k.e.m1
 	u.blame += float64(n) * (t.all - u.paid.all)
-	u.blame1 += float64(n) * (m1 - u.paid.m1)
+	u.blame1 = max(u.blame1+float64(n)*(m1-u.paid.m1), 0)
 	u.paid = toll{all: t.all, m1: m1}
 }
 

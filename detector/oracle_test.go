@@ -321,7 +321,9 @@ func compareWithOracle(t *testing.T, seed int, level connlog.Level, events []con
 			}
 		}
 		comparePools(t, seed, d, o)
-		compareNets(t, seed, d, o)
+		if i%300 == 0 || i == len(events)-1 {
+			compareNets(t, seed, d, o)
+		}
 	}
 	if n := d.Stats().Conns; n != len(o.conns) {
 		t.Fatalf("seed %d: %d connections, the oracle has %d", seed, n, len(o.conns))

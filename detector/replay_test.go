@@ -39,6 +39,9 @@ func eventful(t *testing.T, seed uint64) ([]connlog.Event, []Decision) {
 	if !slices.ContainsFunc(w.decided, func(dec Decision) bool { return dec.Policy == "counted" }) {
 		t.Fatalf("seed %d: no decision by long counts and blame", seed)
 	}
+	if !slices.ContainsFunc(w.decided, func(dec Decision) bool { return dec.Policy == "nets" && dec.Evidence.EarlierBans > 0 }) {
+		t.Fatalf("seed %d: no decision about a net that returned", seed)
+	}
 	return w.events, w.decided
 }
 
@@ -71,6 +74,8 @@ func eventfulOptions() Options {
 	// First, because who is banned already is not suggested any more.
 	policies = slices.Insert(policies, 0, Policy{Name: "counted", Action: Suggest, Duration: time.Second,
 		When: "opens_1h >= 2 && opens_24h >= 2 && blame >= 0.2 && blame1 >= 0.1"})
+	policies = append(policies, Policy{Name: "nets", Level: LevelNet, Action: Ban, Duration: 4 * time.Second, Averts: true,
+		When: "net.unproven.others >= 4 && net.unproven.load1 > net.proven && net.blame >= 0.1", Escalate: Escalate{Factor: 1.5}})
 	return Options{Policies: policies}
 }
 
@@ -115,6 +120,30 @@ func TestReplayWithItsOwnHistory(t *testing.T) {
 	}
 }
 
+// TestRestartAnywhere stops a detector at some line and starts another, which
+// has the bans that the first one made and reads the log again.
+func TestRestartAnywhere(t *testing.T) {
+	events, live := eventful(t, 0)
+	want := text(t, live)
+	r := rand.New(rand.NewPCG(9, 10))
+	rounds := 12
+	if testing.Short() || raceEnabled {
+		rounds = 3
+	}
+	for range rounds {
+		stop := r.IntN(len(events))
+		o := eventfulOptions()
+		for _, dec := range replay(t, o, events[:stop]) {
+			if dec.Action == Ban {
+				o.Earlier = append(o.Earlier, Past{ID: dec.ID, Source: dec.Source, At: dec.At, Until: dec.At.Add(dec.Duration)})
+			}
+		}
+		if got := text(t, replay(t, o, events)); got != want {
+			t.Fatalf("stopped before line %d:\n%s\nlive:\n%s", stop, got, want)
+		}
+	}
+}
+
 // TestAdvanceChangesNothing cuts the seconds between lines as a live follower
 // may, and reads reports in between.
 func TestAdvanceChangesNothing(t *testing.T) {
@@ -129,6 +158,7 @@ func TestAdvanceChangesNothing(t *testing.T) {
 			}
 		}
 		d.Ranking(5)
+		d.Nets(5)
 		d.Pools()
 		got = append(got, d.Observe(&events[i])...)
 	}

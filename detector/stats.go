@@ -1,7 +1,7 @@
 package detector
 
 // Stats counts what a detector has read, and what of it was ignored, put
-// right, or had no room. Everything but the last three only grows.
+// right, or had no room. Everything but the last four only grows.
 type Stats struct {
 	Lines         uint64 // taken in
 	Boots         uint64
@@ -22,6 +22,7 @@ type Stats struct {
 
 	Sources int // remembered, at most MaxSources; holders may be among them
 	Holders int // sources that hold a thread
+	Nets    int // known, in all pools
 	Conns   int // open connections
 }
 
@@ -31,5 +32,8 @@ func (d *Detector) Stats() Stats {
 	s.Sources = d.table.resting.len()
 	s.Holders = len(d.table.holders)
 	s.Conns = len(d.open)
+	for _, p := range d.pools.all {
+		s.Nets += len(p.nets)
+	}
 	return s
 }
