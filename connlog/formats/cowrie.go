@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bytes"
 	"time"
 
 	"overstay/connlog"
@@ -20,6 +21,7 @@ func cowrieFormat() Format {
 
 // cowrieLine is what the keys of a line say.
 type cowrieLine struct {
+	ours    bool
 	event   string
 	session [64]byte
 	id      []byte
@@ -35,11 +37,16 @@ type cowrieLine struct {
 func (p *Parser) cowrie(line []byte) error {
 	l := &p.trap
 	*l = cowrieLine{}
-	if !p.json.each(line, func(path, value []byte) { l.take(p, path, value) }) || l.bad || l.at == 0 {
+	if !p.json.each(line, func(path, value []byte) { l.take(p, path, value) }) {
 		return ErrMalformed
 	}
-	if l.event == "" || len(l.id) == 0 {
+	switch {
+	case !l.ours:
+		return ErrForeign
+	case l.event == "" || len(l.id) == 0:
 		return ErrSkip
+	case l.bad || l.at == 0:
+		return ErrMalformed
 	}
 	k, v := p.keys.named('c', l.id, nil), &l.visit
 	switch l.event {
@@ -76,6 +83,7 @@ func (l *cowrieLine) take(p *Parser, path, value []byte) {
 	}
 	switch string(path) {
 	case "eventid":
+		l.ours = bytes.HasPrefix(value, borrow("cowrie."))
 		switch string(value) {
 		case "cowrie.session.connect", "cowrie.session.closed", "cowrie.login.failed", "cowrie.login.success":
 			l.event = p.words.of(value)

@@ -39,19 +39,35 @@ func (p *Parser) exim(line []byte) error {
 			}
 		}
 	}
-	switch {
-	case contains(b, " authenticator failed for "):
-		return p.eximLogin(at, b)
-	case bytes.HasPrefix(b, borrow("SMTP connection from ")):
-		return p.eximConnection(at, b[len("SMTP connection from "):])
-	case bytes.HasPrefix(b, borrow("Connection from ")):
-		return p.eximRefused(at, b[len("Connection from "):])
-	case bytes.HasPrefix(b, borrow("no MAIL in SMTP connection from ")):
-		return p.eximIdle(at, b[len("no MAIL in SMTP connection from "):])
-	case bytes.HasPrefix(b, borrow("SMTP call from ")):
-		return p.eximFailed(at, b[len("SMTP call from "):], connlog.FailCommand)
+	if len(b) == 0 {
+		return ErrSkip
 	}
-	return p.eximHost(at, b)
+	switch b[0] {
+	case 'S':
+		if rest, ok := after(b, "SMTP connection from "); ok {
+			return p.eximConnection(at, rest)
+		}
+		if rest, ok := after(b, "SMTP call from "); ok {
+			return p.eximFailed(at, rest, connlog.FailCommand)
+		}
+	case 'C':
+		if rest, ok := after(b, "Connection from "); ok {
+			return p.eximRefused(at, rest)
+		}
+	case 'n':
+		if rest, ok := after(b, "no MAIL in SMTP connection from "); ok {
+			return p.eximIdle(at, rest)
+		}
+	}
+	// The first word is an authenticator's name, a message's id, or H=.
+	word, rest, _ := cutByte(b, ' ')
+	if rest, ok := after(rest, "authenticator failed for "); ok {
+		return p.eximLogin(at, rest)
+	}
+	if rest, ok := after(rest, "<= "); ok && len(word) <= maxQueueID {
+		return p.eximMessage(at, rest)
+	}
+	return p.eximRejected(at, b)
 }
 
 // eximClient reads host (greeting) [address]:port at the beginning of b, of
@@ -78,9 +94,8 @@ func eximClient(b []byte) (addr netip.Addr, n uint16, rest []byte, ok bool) {
 	return addr, n, rest, true
 }
 
-// eximLogin reads "login authenticator failed for CLIENT: 535 ... (set_id=user)".
+// eximLogin reads "CLIENT: 535 ... (set_id=user)".
 func (p *Parser) eximLogin(at int64, b []byte) error {
-	_, b, _ = cut(b, " authenticator failed for ")
 	addr, n, rest, ok := eximClient(b)
 	if !ok {
 		return ErrSkip
@@ -151,37 +166,45 @@ func (p *Parser) eximFailed(at int64, b []byte, what connlog.What) error {
 	return p.failed(p.keys.endpoint('x', addr, n), at, addr, smtp, what, nil)
 }
 
-// eximHost reads the lines that name the client behind H=: messages that come
-// in and what is rejected.
-func (p *Parser) eximHost(at int64, b []byte) error {
+// eximHost finds the client behind H=, of which there may be one.
+func eximHost(b []byte) (addr netip.Addr, n uint16, rest []byte, err error) {
 	i := bytes.Index(b, borrow("H="))
 	if i < 0 || i > 0 && b[i-1] != ' ' {
-		return ErrSkip
+		return addr, 0, nil, ErrSkip
 	}
 	addr, n, rest, ok := eximClient(b[i+len("H="):])
 	if !ok {
-		return ErrSkip
+		return addr, 0, nil, ErrSkip
 	}
-	k := p.keys.endpoint('x', addr, n)
+	if contains(rest, " H=") {
+		return addr, 0, nil, ErrForged
+	}
+	return addr, n, rest, nil
+}
+
+// eximMessage reads "sender H=CLIENT ...": a message that was taken.
+func (p *Parser) eximMessage(at int64, b []byte) error {
+	addr, n, _, err := eximHost(b)
+	if err != nil {
+		return err
+	}
+	return p.proved(p.keys.endpoint('x', addr, n), at, addr, smtp, connlog.ByMessage, nil)
+}
+
+// eximRejected reads "H=CLIENT ... rejected RCPT ..." and what is like it.
+func (p *Parser) eximRejected(at int64, b []byte) error {
+	addr, n, rest, err := eximHost(b)
+	if err != nil {
+		return err
+	}
 	var what connlog.What
 	switch {
-	case contains(b[:i], " <= "):
-		// No more than a message's id stands before the sign.
-		if bytes.IndexByte(b, ' ') != bytes.Index(b, borrow(" <= ")) {
-			return ErrSkip
-		}
-	case bytes.HasPrefix(b, borrow("SMTP protocol ")), contains(rest, " rejected EHLO"), contains(rest, " rejected HELO"):
-		what = connlog.FailCommand
 	case contains(rest, " rejected RCPT "), contains(rest, " sender verify fail for "):
 		what = connlog.FailRecipient
+	case bytes.HasPrefix(b, borrow("SMTP protocol ")), contains(rest, " rejected EHLO"), contains(rest, " rejected HELO"):
+		what = connlog.FailCommand
 	default:
 		return ErrSkip
 	}
-	if bytes.Contains(rest, borrow(" H=")) {
-		return ErrForged
-	}
-	if what != "" {
-		return p.failed(k, at, addr, smtp, what, nil)
-	}
-	return p.proved(k, at, addr, smtp, connlog.ByMessage, nil)
+	return p.failed(p.keys.endpoint('x', addr, n), at, addr, smtp, what, nil)
 }
