@@ -135,7 +135,7 @@ func TestSampleLogIsWhatTheSimulationWrites(t *testing.T) {
 	}
 }
 
-// writeAttack writes three minutes of the scenario of a slow holder to
+// writeAttack writes two minutes of the scenario of a slow holder to
 // attack.log, and its halves to a.log and b.log.
 func writeAttack(folder string) error {
 	var log bytes.Buffer
@@ -151,7 +151,7 @@ func writeAttack(folder string) error {
 		}
 		return lines
 	}
-	a, b := part("00:00:00", "00:01:30"), part("00:01:30", "00:03:00")
+	a, b := part("00:00:00", "00:01:20"), part("00:01:20", "00:02:00")
 	return errors.Join(
 		os.WriteFile(filepath.Join(folder, "attack.log"), slices.Concat(a, b), 0o600),
 		os.WriteFile(filepath.Join(folder, "a.log"), a, 0o600), os.WriteFile(filepath.Join(folder, "b.log"), b, 0o600))

@@ -43,7 +43,7 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 // quiet tells of a pool that refused nobody.
 func (u *ui) quiet(w *app.Why, r *cause.Report) {
 	u.paragraph("", "  ", "Healthy: %s told nobody that it is too busy.", r.Pool)
-	u.paragraph("  ", "  ", "%s: %s.", spanText(r.From, r.To), count(uint64(r.Arrivals), "connection", "connections"))
+	u.paragraph("  ", "  ", "%s: %s.", spanText(r.From, r.To), count(r.Arrivals, "connection", "connections"))
 	u.paragraph("  ", "  ", "%s", peakText(r))
 }
 
@@ -120,7 +120,7 @@ func causeText(v loss.Verdict) string {
 func refusedText(r *cause.Report) string {
 	d := &r.Diagnosis
 	text := fmt.Sprintf("%d of %s told too busy%s by a pool of %s",
-		r.Refused, count(uint64(r.Arrivals), "arrival was", "arrivals were"), inBrackets(percent(r.Refused, uint64(r.Arrivals))),
+		r.Refused, count(r.Arrivals, "arrival was", "arrivals were"), inBrackets(percent(r.Refused, r.Arrivals)),
 		count(r.Threads, "thread", "threads"))
 	if d.Others != d.Recorded {
 		text += fmt.Sprintf("; %d of these were no suspects, and the rest of this is about them", d.Others)
