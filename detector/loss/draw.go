@@ -1,6 +1,9 @@
 package loss
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // samples are the connections that a refused arrival may get its holding time
 // from, by source and by service.
@@ -63,13 +66,25 @@ func (s *System) pick(i uint32, k, seed uint64) lot {
 	if own := s.own[s.chain[i]]; own >= 0 {
 		like = uint32(own)
 	} else if from := s.alike(&s.arrivals[i]); len(from) > 0 {
-		n, _ := bits.Mul64(scramble(seed, uint64(i), k), uint64(len(from)))
-		like = from[n]
+		like = choose(from, scramble(seed, uint64(i), k))
+		// Those who were served are a sample too. Each seed has another one, of
+		// as many drawn from them, or the spread would leave out how much they
+		// tell of the rest.
+		like = choose(from, scramble(seed, uint64(like), redraw))
 	}
 	if like == nobody {
 		return lot{like: nobody, hold: [2]int64{s.samples.unknown, s.samples.unknown}}
 	}
 	return lot{like: like, hold: [2]int64{s.hold(like, AsRecorded), s.hold(like, NoWait)}}
+}
+
+// redraw sets the second draw of a seed apart from those for clients.
+const redraw = math.MaxUint64
+
+// choose picks one of many by a random number.
+func choose(from []uint32, random uint64) uint32 {
+	n, _ := bits.Mul64(random, uint64(len(from)))
+	return from[n]
 }
 
 // alike are the connections that an arrival may get its times from.
