@@ -9,9 +9,9 @@ import (
 
 // rushHour is a recording of n arrivals at a pool of 200 threads that ten
 // suspects hold a quarter of while it is asked for more than it has: what it
-// refuses is what a real one would. Half of the connections wait for a scanner.
-// One in ten is refused.
-func rushHour(n int) (Recording, []uint32) {
+// refuses is what a real one would. One in ten is refused. Of the connections,
+// the part scanned sends a message that waits for one of few scanners.
+func rushHour(n int, scanned float64) (Recording, []uint32) {
 	r := rand.New(rand.NewPCG(7, 7))
 	const strangers = 100_000
 	rec := Recording{Threads: 200, Sources: strangers + 10}
@@ -24,7 +24,7 @@ func rushHour(n int) (Recording, []uint32) {
 		// A tide of load, from half the pool to all of it and a bit.
 		at += r.ExpFloat64() / (75 * (1 + 0.35*math.Sin(2*math.Pi*float64(i)/float64(n)*4)))
 		a := Arrival{At: seconds(at), Hold: seconds(2 * r.ExpFloat64()), Source: uint32(r.IntN(strangers))}
-		if i%2 == 0 {
+		if float64(i%100) < 100*scanned {
 			a.Before, a.Wait, a.Scan = a.Hold/10, a.Hold/4, a.Hold/4
 		}
 		if r.IntN(150) == 0 {
@@ -49,23 +49,27 @@ func rushHour(n int) (Recording, []uint32) {
 
 // BenchmarkDiagnose is a whole diagnosis of a million arrivals: five seeds,
 // ten suspects one by one, the search for threads and scanners, and making the
-// recording ready.
+// recording ready. With scanners, messages make each other wait.
 func BenchmarkDiagnose(b *testing.B) {
-	rec, suspects := rushHour(1_000_000)
-	b.ReportAllocs()
-	var d Diagnosis
-	for b.Loop() {
-		s, err := New(rec, Options{Suspects: suspects})
-		if err != nil {
-			b.Fatal(err)
-		}
-		d = s.Diagnose(Question{})
+	for name, scanned := range map[string]float64{"plain": 0, "scanners": 0.5} {
+		b.Run(name, func(b *testing.B) {
+			rec, suspects := rushHour(1_000_000, scanned)
+			b.ReportAllocs()
+			var d Diagnosis
+			for b.Loop() {
+				s, err := New(rec, Options{Suspects: suspects})
+				if err != nil {
+					b.Fatal(err)
+				}
+				d = s.Diagnose(Question{})
+			}
+			b.ReportMetric(float64(d.Recorded), "refused")
+		})
 	}
-	b.ReportMetric(float64(d.Recorded), "refused")
 }
 
 func BenchmarkNew(b *testing.B) {
-	rec, suspects := rushHour(1_000_000)
+	rec, suspects := rushHour(1_000_000, 0.5)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := New(rec, Options{Suspects: suspects}); err != nil {
@@ -76,7 +80,7 @@ func BenchmarkNew(b *testing.B) {
 
 // BenchmarkReplay is one replay of a million arrivals.
 func BenchmarkReplay(b *testing.B) {
-	rec, suspects := rushHour(1_000_000)
+	rec, suspects := rushHour(1_000_000, 0.5)
 	s, err := New(rec, Options{Suspects: suspects})
 	if err != nil {
 		b.Fatal(err)

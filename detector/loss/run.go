@@ -8,10 +8,13 @@ import (
 // Waiting says what becomes of the waits for a scanner in a replay.
 type Waiting uint8
 
-// Waits are as recorded, or there are none.
+// Waits are as recorded, but for what other messages make of them; or there
+// are none.
 const (
 	AsRecorded Waiting = iota
 	NoWait
+	// unmoved: whatever other messages do. That is quicker, and not far off.
+	unmoved
 )
 
 // Unlimited threads: nobody is refused.
@@ -140,7 +143,10 @@ func (p *player) begin(c Change, seed uint64) {
 		}
 		clear(p.came)
 	}
-	p.seed, p.waiting, p.threads = seed, min(c.Waiting, NoWait), c.Threads
+	p.seed, p.waiting, p.threads = seed, AsRecorded, c.Threads
+	if c.Waiting == NoWait {
+		p.waiting = NoWait
+	}
 	if p.threads <= 0 {
 		p.threads = p.s.threads
 	}

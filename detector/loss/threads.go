@@ -11,6 +11,11 @@ func (s *System) Threads(c Change, target float64, seed uint64) int {
 
 // threadsFor does the search. It is quicker from a number that is near.
 func (p *player) threadsFor(c Change, target float64, seed uint64, near int) int {
+	if near == 0 && p.s.scanners != nil && c.Waiting == AsRecorded {
+		quick := c
+		quick.Waiting = unmoved
+		near = p.threadsFor(quick, target, seed, 0)
+	}
 	low, high := 0, max(near, 1) // low is not enough, or no number
 	for step := 1; !p.enough(c, target, seed, high); step *= 2 {
 		low, high = high, high+step
@@ -70,7 +75,11 @@ func (p *player) need(c Change, target float64, seed uint64) Need {
 		n.W = w.seconds / float64(w.clients)
 		n.Erlang, _ = ErlangThreads(n.Lambda*n.W, target)
 	}
-	first := int64(p.threadsFor(c, target, seed, min(n.Erlang, n.Peak)))
+	near := min(n.Erlang, n.Peak)
+	if p.s.scanners != nil {
+		near = 0
+	}
+	first := int64(p.threadsFor(c, target, seed, near))
 	n.Threads = Spread{Min: first, Median: first, Max: first}
 	return n
 }
