@@ -62,7 +62,7 @@ func (g *generator) source() netip.Addr {
 // step writes a line or a few.
 func (g *generator) step() {
 	g.now = g.now.Add(time.Duration(g.rng.ExpFloat64()*20_000) * time.Microsecond)
-	if g.flaws && g.rng.IntN(400) == 0 {
+	if g.flaws && g.rng.IntN(60) == 0 {
 		g.flaw()
 		return
 	}
@@ -121,13 +121,8 @@ func (g *generator) flaw() {
 		}
 		g.write(connlog.Event{Kind: connlog.Stop, Reason: "signal"})
 		g.restart()
-	case 2: // rotation: all that is open once more
-		g.write(connlog.Event{Kind: connlog.Start, Schema: 1, Continued: true, Services: services("smtp", g.threads)})
-		for i := range g.open {
-			e := g.open[i]
-			e.Held = g.now.Sub(e.Time)
-			g.write(e)
-		}
+	case 2:
+		g.rotate()
 	case 3: // lines are lost: openings and ends
 		lost := 0
 		kept := len(g.text)
@@ -137,10 +132,23 @@ func (g *generator) flaw() {
 		}
 		g.text = g.text[:kept]
 		g.write(connlog.Event{Kind: connlog.Lost, Count: uint64(lost)})
+		if g.rng.IntN(2) == 0 {
+			g.rotate()
+		}
 	case 4: // what is no line of a log
 		g.text = append(g.text, "{\"time\":\"2026-11-2\x00\xff\n\n"...)
 	case 5: // an end of which nothing else is known
 		g.write(connlog.Event{Kind: connlog.Close, Service: "smtp", Conn: 1<<40 + g.seq, ClientIP: g.source(), End: connlog.EndReset})
+	}
+}
+
+// rotate names all that is open once more, as the head of a file does.
+func (g *generator) rotate() {
+	g.write(connlog.Event{Kind: connlog.Start, Schema: 1, Continued: true, Services: services("smtp", g.threads)})
+	for i := range g.open {
+		e := g.open[i]
+		e.Held = g.now.Sub(e.Time)
+		g.write(e)
 	}
 }
 
