@@ -43,6 +43,7 @@ type jsonLog struct {
 	service string
 	keys    []jsonKey
 	traffic bool // no HTTP: who sends and is sent something is proven
+	silent  bool // it may say nothing of how it went
 }
 
 // jsonLine is what the keys of a line say.
@@ -99,10 +100,12 @@ func (p *Parser) jsonDone(l *jsonLine) error {
 		if v.bytesIn > 0 && v.bytesOut > 0 {
 			v.proven = connlog.ByTransfer
 		}
-	case !l.hasAny(roleStatus):
-		return ErrMalformed
-	default:
+	case l.hasAny(roleStatus):
 		v.answered(l.code, l.asked)
+	case log.silent:
+		v.end = connlog.EndClient
+	default:
+		return ErrMalformed
 	}
 	if !l.whole && v.proven != "" {
 		v.proven, v.end = "", connlog.EndReset
@@ -210,10 +213,15 @@ func (l *jsonLine) setWord(k *jsonKey, value []byte) {
 	}
 }
 
-// moment reads a time as seconds since 1970 or as RFC 3339.
+// moment reads a time as seconds since 1970, as RFC 3339 or as web servers
+// write it.
 func (p *Parser) moment(b []byte) (int64, bool) {
 	if at, ok := decimal(b); ok {
 		return at, at < lastMoment
+	}
+	if len(b) > 2 && b[2] == '/' {
+		at, n, err := p.stamps.clf(b)
+		return at, err == nil && n == len(b)
 	}
 	at, n, err := p.stamps.iso(b)
 	return at, err == nil && n == len(b)
