@@ -145,6 +145,14 @@ func agoText(t, now time.Time) string {
 	return fmt.Sprintf("%.0f days ago", d.Hours()/24)
 }
 
+// briefText writes a time that may be very short.
+func briefText(seconds float64) string {
+	if seconds < 0.1 {
+		return fmt.Sprintf("%.2g ms", 1000*seconds)
+	}
+	return secondsText(seconds)
+}
+
 // spanText writes a time from one moment to another, the day once if it is the
 // same, and what more is to be said about it.
 func spanText(from, to time.Time, more ...string) string {

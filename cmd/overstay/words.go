@@ -85,11 +85,11 @@ func (u *ui) suggestions(bans []banlist.Ban) error {
 		u.print("%s  %s", sourceText(b.Prefix), b.ID)
 		e, ok := evidenceOf(b)
 		if !ok {
-			u.print("  %s", cmp.Or(b.Reason, "no evidence was kept"))
+			u.row("  %s", cmp.Or(b.Reason, "no evidence was kept"))
 			continue
 		}
-		u.print("  %s", headline(e))
-		u.print("  ban for %s by policy %s; drops out %s", lengthText(b.Duration), e.Policy, whenText(b.Expires))
+		u.row("  %s", headline(e))
+		u.row("  ban for %s by policy %s; drops out %s", lengthText(b.Duration), e.Policy, whenText(b.Expires))
 	}
 	u.say("Approve or reject: overstay review approve|reject ID|ADDRESS|all. More: overstay review show ADDRESS")
 	return nil

@@ -149,7 +149,7 @@ func didWords(e detector.Evidence) []string {
 		lines = append(lines, "None of its connections of the last quarter of an hour did what a real client does.")
 	}
 	if e.Opens24h >= 1 {
-		line := fmt.Sprintf("In 24 hours: %s (%.0f in the last one)", count(whole(e.Opens24h), "connection", "connections"), e.Opens1h)
+		line := fmt.Sprintf("In 24 hours: %s (%.0f in the last hour)", count(whole(e.Opens24h), "connection", "connections"), e.Opens1h)
 		if e.Messages24h >= 1 {
 			line += fmt.Sprintf(", %s with mail", count(whole(e.Messages24h), "one", "ones"))
 		}

@@ -35,6 +35,9 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 		u.print("Nothing came to any pool from %s.", spanText(w.From, w.To))
 	}
 	u.earlier(w, most)
+	if s := w.Reports; len(s) > 0 && len(s[0].Suspects) > 0 {
+		u.say("What is held against one: overstay why %s. What waits for you: overstay review list.", sourceText(s[0].Suspects[0].Source))
+	}
 	u.spared(w, most)
 	u.readText(&w.Read)
 	return nil
@@ -220,7 +223,7 @@ func threadsText(r *cause.Report) string {
 		need.Threads.Median, without, oneIn(d.Question.Target), inBrackets(spreadText(need.Threads)), d.Threads)
 	if need.Lambda > 0 {
 		text += fmt.Sprintf(" Erlang's formula B says %d, for %s a second that hold a thread for %s each and come at random.",
-			need.Erlang, rateText(need.Lambda), secondsText(need.W))
+			need.Erlang, rateText(need.Lambda), briefText(need.W))
 	}
 	return text
 }

@@ -91,8 +91,9 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.allowed, err = cfg.allowList(ctx); err != nil {
-		return nil, err
+	if in.allowed, err = cfg.allowList(ctx); err != nil && o.Logs.Logger != nil {
+		// The log can be explained without it.
+		o.Logs.Logger.Warn("allow list not read: who is on it may be suspected", "error", err)
 	}
 	w := &Why{}
 	if w.Read, err = cfg.readFor(ctx, o, in.observe); err != nil {

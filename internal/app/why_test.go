@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -179,6 +180,20 @@ func TestWhySparesTheAllowed(t *testing.T) {
 		if w.Attack() || !slices.Equal(w.Allowed, []netip.Prefix{attacker}) || len(w.Reports[0].Suspects) != 0 {
 			t.Errorf("%s: attack %v, allowed %v", name, w.Attack(), w.Allowed)
 		}
+	}
+}
+
+// TestWhyWithADamagedList still explains the log, and says what it lacks.
+func TestWhyWithADamagedList(t *testing.T) {
+	cfg := state(t)
+	if err := writeAt(cfg.Path(cfg.List.Path), []byte(strings.Repeat("damaged", 10_000))); err != nil {
+		t.Fatal(err)
+	}
+	log := writeFile(t, "log", bytes.Join(scenarioLog(t, "slow-holder", newYear), nil))
+	var said bytes.Buffer
+	w, err := whyOf(t, cfg, log, app.WhyOptions{Logs: app.Logs{Logger: slog.New(slog.NewTextHandler(&said, nil))}})
+	if err != nil || !w.Attack() || !strings.Contains(said.String(), "allow list not read") {
+		t.Errorf("%v: %s", err, &said)
 	}
 }
 
