@@ -309,6 +309,9 @@ func compareWithOracle(t *testing.T, seed int, level connlog.Level, events []con
 	for i := range events {
 		d.Observe(&events[i])
 		o.observe(&events[i])
+		if i < 40 { // what a head tells of, before it fades
+			compareNets(t, seed, d, o)
+		}
 		if i%100 != 0 && i != len(events)-1 {
 			continue
 		}

@@ -3,6 +3,9 @@ package detector
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
+
+	"overstay/connlog"
 )
 
 // TestProvenHours draws proofs of many nets over some days, and holds the table
@@ -68,21 +71,26 @@ func TestProvenHoursForget(t *testing.T) {
 }
 
 // TestProvenFromTheMiddle trusts a net whose only proof the log tells of is
-// that of a connection it has not seen to open, or not to prove itself.
+// that of a connection it has not seen to open, or not to prove itself, or that
+// of one in the head of a file.
 func TestProvenFromTheMiddle(t *testing.T) {
-	for _, known := range []bool{false, true} {
+	for _, how := range []string{"unknown", "known", "named"} {
 		w := watchNets(t, full())
 		id := w.sit("203.0.113.5", 1)[0]
 		w.open[id].proven = true // the line of it is lost
-		if !known {
-			delete(w.d.open, id)
+		switch how {
+		case "unknown":
 			w.d = mustNew(t, Options{Policies: []Policy{full()}})
 		}
 		w.seq++
-		w.close(id, "client")
+		if how == "named" {
+			w.head()
+			w.open[id].proven = false
+		}
+		w.close(id, connlog.EndClient)
 		w.sit("203.0.113.10", 3)
 		w.sit("203.0.113.20", 3)
-		w.idle(5 * 1e9)
+		w.idle(5 * time.Second)
 		w.about(t)
 	}
 }

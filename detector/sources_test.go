@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -231,5 +232,46 @@ func TestSourcesOfIPv6(t *testing.T) {
 	}
 	if len(got) != 3 {
 		t.Errorf("sources %v", got)
+	}
+}
+
+// TestRankingKeepsTheHolder is a sweep of one-time addresses over one who holds
+// threads all the while, each for as long as a hundred tables full of others
+// take: it ranks first, with every second that it has held. A plain LRU of the
+// same size has forgotten it each time it does something.
+func TestRankingKeepsTheHolder(t *testing.T) {
+	const size, sweep, rounds = 200, 2000, 10
+	d, l := mustNew(t, Options{MaxSources: size}), newLogger(1000)
+	l.onWrite, l.forget = func(e *connlog.Event) { d.Observe(e) }, true
+	plain, err := simplelru.NewLRU[netip.Addr, bool](size, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder, next, forgotten := ip(1), 1000, 0
+	held := l.connect(holder)
+	for range rounds {
+		for range sweep {
+			l.wait(time.Millisecond)
+			l.close(l.connect(ip(next)), connlog.EndClient)
+			plain.Add(ip(next), true)
+			next++
+		}
+		if !plain.Contains(holder) {
+			forgotten++
+		}
+		plain.Add(holder, true)
+		before := held
+		held = l.connect(holder)
+		l.close(before, connlog.EndTimeout)
+	}
+	top := d.Ranking(1)[0]
+	if want := (rounds * sweep * time.Millisecond).Seconds(); top.Source.Addr() != holder || math.Abs(top.ThreadSeconds-want) > 1e-6 {
+		t.Errorf("first is %+v, want %v with %v thread-seconds", top, holder, want)
+	}
+	if net := d.Nets(1)[0]; !net.Source.Contains(holder) || net.Members != 1 || net.ThreadSeconds != top.ThreadSeconds {
+		t.Errorf("the first net is %+v", net)
+	}
+	if forgotten != rounds {
+		t.Errorf("a plain LRU forgot it %d times of %d", forgotten, rounds)
 	}
 }
