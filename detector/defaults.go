@@ -106,6 +106,8 @@ func returning() Policy {
 // the crowd gets through. Six times what is usual is more than next to anybody
 // takes who has the same to do as the others; and eight seconds have to pass,
 // in which the first ones of a new kind get through, and what is usual is known.
+// The last of them is asked for apart: where a clock leaps ahead everybody is
+// old at once, and most are through within that second.
 //
 // It may still be wrong about a single one of so many, so the ban is short. It
 // grows for those who come back to do the same.
@@ -114,8 +116,9 @@ func spreadOut() Policy {
 		Name: "spread-out",
 		When: pressed + `
 && unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads
-&& unproven.mean_age >= max(8, 6 * ` + usual + `)
+&& unproven.mean_age >= max(7, 6 * ` + usual + `)
 && proven15 < 0.015`,
+		For:      time.Second,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 2 * time.Minute,
@@ -140,6 +143,7 @@ func longUnproven() Policy {
 		When: pressed + `
 && unproven.open >= 1 && proven15 < 0.015
 && unproven.load1 >= max(0.3, ` + usual + ` / 15) * max(unproven.open, opens / 6)`,
+		For:      time.Second,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
