@@ -43,10 +43,13 @@ func (p *Parser) openssh(line []byte) error {
 const ssh = "ssh"
 
 func (p *Parser) opensshMessage(h *syslogHead) error {
-	b, _ := after(h.message, "error: ")
+	b := h.message
+	if rest, ok := after(b, "[ID "); ok { // Solaris
+		_, b, _ = cut(rest, "] ")
+	}
+	b, _ = after(b, "error: ")
 	b, _ = after(b, "fatal: ")
-	b = bytes.TrimRight(b, " ")
-	b = bytes.TrimSuffix(b, borrow(" [preauth]"))
+	b, early := bytes.CutSuffix(bytes.TrimRight(b, " "), borrow(" [preauth]"))
 	if len(b) == 0 {
 		return ErrSkip
 	}
@@ -54,7 +57,13 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 	case 'A', 'F':
 		return p.sshLogin(h, b)
 	case 'C', 'D':
-		return p.sshConnection(h, b)
+		return p.sshConnection(h, b, early)
+	case 'R':
+		return p.sshReceived(h, b)
+	case 'm':
+		if rest, ok := after(b, "maximum authentication attempts exceeded for "); ok {
+			return p.sshTooMany(h, rest)
+		}
 	case 'I':
 		if rest, ok := after(b, "Invalid user "); ok {
 			return p.sshUnknown(h, rest)
@@ -67,7 +76,7 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 				return p.closed(p.sshKey(addr, n), h.at, connlog.EndTimeout)
 			}
 		}
-	case 'B', 'b', 'd':
+	case 'B', 'b', 'd', 'r':
 		return p.sshOdd(h, b)
 	}
 	return ErrSkip
@@ -171,8 +180,9 @@ func sshProtocol(b []byte) bool {
 	return ok && len(rest) > 0 && (rest[0] == '1' || rest[0] == '2') && (len(rest) == 1 || rest[1] == ':')
 }
 
-// sshConnection reads the lines of a connection's beginning and end.
-func (p *Parser) sshConnection(h *syslogHead, b []byte) error {
+// sshConnection reads the lines of a connection's beginning and end. One that
+// ends early, and whose beginning the log does not tell, has at least failed.
+func (p *Parser) sshConnection(h *syslogHead, b []byte, early bool) error {
 	if rest, ok := after(b, "Connection from "); ok {
 		if addr, n, _, ok := sshHead(rest); ok && n > 0 {
 			p.opened(p.sshKey(addr, n), h.at, addr, n, ssh)
@@ -200,7 +210,34 @@ func (p *Parser) sshConnection(h *syslogHead, b []byte) error {
 	if !ok {
 		return ErrSkip
 	}
-	return p.closed(p.sshKey(addr, n), h.at, end)
+	k := p.sshKey(addr, n)
+	if early && p.open.get(k) == nil {
+		return p.failed(k, h.at, addr, ssh, connlog.FailCommand, nil)
+	}
+	return p.closed(k, h.at, end)
+}
+
+// sshReceived reads "Received disconnect from ADDRESS port PORT:14: ..." of
+// clients that have no way to log in. The end of the others follows.
+func (p *Parser) sshReceived(h *syslogHead, b []byte) error {
+	rest, ok := after(b, "Received disconnect from ")
+	addr, n, rest, ok2 := sshHead(rest)
+	if !ok || !ok2 {
+		return ErrSkip
+	}
+	why, _, _ := cutByte(bytes.TrimLeft(rest, ": "), ':')
+	if string(why) != "14" {
+		return ErrSkip
+	}
+	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+}
+
+func (p *Parser) sshTooMany(h *syslogHead, b []byte) error {
+	addr, n, _, err := sshFrom(b)
+	if err != nil {
+		return err
+	}
+	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
 }
 
 // sshFailed is a failure of whom the line's end names.
@@ -275,6 +312,14 @@ func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
 			return ErrSkip
 		}
 		return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+	}
+	if rest, ok := after(b, "refused connect from "); ok { // by TCP wrappers
+		_, text, ok := cutLast(rest, " (")
+		addr, ok2 := address(bytes.TrimSuffix(text, borrow(")")))
+		if !ok || !ok2 {
+			return ErrSkip
+		}
+		return p.failed(0, h.at, addr, ssh, connlog.FailCommand, nil)
 	}
 	rest, ok := after(b, "drop connection #")
 	_, rest, ok2 := cut(rest, " from ")

@@ -251,6 +251,12 @@ func (p *Parser) qmgr(h *syslogHead) error {
 
 // postscreen turns clients away before they get to a smtpd.
 func (p *Parser) postscreen(h *syslogHead) error {
+	for _, hasty := range []string{"PREGREET ", "HANGUP after "} {
+		if rest, ok := after(h.message, hasty); ok {
+			_, rest, _ = cut(rest, " from ")
+			return p.smtpFailed(h, 0, "smtp", rest, connlog.FailCommand, nil)
+		}
+	}
 	rest, ok := after(h.message, "NOQUEUE: reject: CONNECT from ")
 	if !ok {
 		return ErrSkip
