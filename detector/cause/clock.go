@@ -134,13 +134,18 @@ func (c *clock) wentBack(t int64) int64 {
 	return t + by
 }
 
-// logTime turns our time into that of the log.
-func (c *clock) logTime(t int64) time.Time {
-	shift := int64(0)
-	for i := len(c.steps) - 1; i >= 0; i-- {
-		if shift = c.steps[i].shift; c.steps[i].from <= t {
+// logTime turns our time into that of the log. Where that was set back, the
+// log has two times for it, of which it is the earlier line's, or the later's.
+func (c *clock) logTime(t int64, later bool) time.Time {
+	if len(c.steps) == 0 {
+		return time.Time{}
+	}
+	shift := c.steps[0].shift
+	for _, s := range c.steps[1:] {
+		if s.from > t || s.from == t && !later {
 			break
 		}
+		shift = s.shift
 	}
 	return time.UnixMicro(t - shift).UTC()
 }

@@ -134,6 +134,15 @@ func (p *pool) sizeAt(t int64) size {
 	return size{}
 }
 
+// resized is when the pool got another size after a time.
+func (p *pool) resized(t int64) int64 {
+	i := sort.Search(len(p.sizes), func(i int) bool { return p.sizes[i].at > t })
+	if i == 0 || i == len(p.sizes) {
+		return math.MaxInt64
+	}
+	return p.sizes[i].at
+}
+
 // refuse counts busy refusals. A stretch ends with a pause, and where the pool
 // gets another size.
 func (p *pool) refuse(now int64, n uint64) {

@@ -80,7 +80,7 @@ func (r *Recorder) Observe(e *connlog.Event) {
 		return
 	case newBoot:
 		// What was open ended at some time after the last line, not now.
-		r.closeAll(r.clock.before)
+		r.closeAll(r.clock.before + 1)
 		r.pools.forget()
 	case headEnds:
 		r.closeWhere(r.clock.now, func(c conn) bool { return c.head != r.clock.head.number })

@@ -15,7 +15,7 @@ type scene struct {
 	pool       *pool
 	lead       int64 // where the replay begins
 	begin, end int64 // what is counted
-	now        int64 // the end of the log
+	now        int64 // just after the end of the log: what is open then was not closed by it
 
 	arrivals []loss.Arrival
 	busy     []uint32          // by arrival, of refusals: what the log said was busy
@@ -38,19 +38,22 @@ func (r *Recorder) scene(s Stretch) (*scene, error) {
 	if !ok || last <= p.forgotten {
 		return nil, ErrForgotten
 	}
-	c := &scene{pool: p, begin: first, end: last, now: r.clock.now, numbers: make(map[source]uint32)}
+	c := &scene{pool: p, begin: first, end: last, now: r.clock.now + 1, numbers: make(map[source]uint32)}
 	if !s.exact {
 		c.begin, c.end = first-margin, min(last+margin, r.clock.now)
 	}
 	c.lead = c.begin - r.leadIn
-	c.clip(first)
+	c.clip(first, last, s.exact)
 	c.gather()
 	return c, nil
 }
 
 // clip keeps a scene within what is known, and within one size of the pool.
-func (c *scene) clip(first int64) {
-	size := c.pool.sizeAt(c.end)
+func (c *scene) clip(first, last int64, exact bool) {
+	size := c.pool.sizeAt(last)
+	if next := c.pool.resized(last); !exact && next <= c.end {
+		c.end = next - 1
+	}
 	c.threads = size.threads
 	if size.at <= first {
 		c.lead = max(c.lead, size.at)
@@ -83,7 +86,7 @@ func (c *scene) gather() {
 	var late []loss.Arrival
 	var lateBusy []uint32
 	add := func(a *arrival) {
-		if a.at > c.end || a.refused && a.at < c.lead || !a.refused && a.end(c.now) <= c.lead {
+		if a.at > c.end || a.refused && a.at < c.lead || !a.refused && a.at < c.lead && a.end(c.now) <= c.lead {
 			return
 		}
 		x, busy := c.arrival(a)

@@ -113,7 +113,7 @@ func (r *Recorder) Whole(pool string, from, to time.Time) (Stretch, bool) {
 }
 
 func (r *Recorder) told(p *pool, s stretch, exact bool) Stretch {
-	return Stretch{Pool: p.name, From: r.clock.logTime(s.from), To: r.clock.logTime(s.to), Refused: s.refused,
+	return Stretch{Pool: p.name, From: r.clock.logTime(s.from, false), To: r.clock.logTime(s.to, true), Refused: s.refused,
 		first: s.from, last: s.to, exact: exact}
 }
 
