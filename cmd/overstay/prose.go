@@ -49,6 +49,13 @@ func (u *ui) row(format string, a ...any) {
 	u.print(format, a...)
 }
 
+// hint says what is no result, in lines that fit.
+func (u *ui) hint(format string, a ...any) {
+	for _, line := range wrap(clean(fmt.Sprintf(format, a...)), u.columns()) {
+		u.say("%s", line)
+	}
+}
+
 // wrap cuts a text into lines of at most so many columns, between words where
 // that is possible. Spaces within a line stay.
 func wrap(text string, columns int) []string {

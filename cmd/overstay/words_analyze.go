@@ -18,7 +18,7 @@ func (u *ui) analysis(a *app.Analysis, most int) error {
 	if u.json {
 		return u.printJSON(viewAnalysis(a))
 	}
-	u.print("Log       %s: %s, %s", spanText(a.Read.From, a.Read.To), count(a.Read.Lines, "line", "lines"), count(a.Read.Files, "file", "files"))
+	u.paragraph("Log       ", "          ", "%s: %s, %s", spanText(a.Read.From, a.Read.To), count(a.Read.Lines, "line", "lines"), count(a.Read.Files, "file", "files"))
 	u.paragraph("Policies  ", "          ", "%s", listText(a.Policies, 0))
 	u.print("")
 	u.decisions(a.Decisions, most)

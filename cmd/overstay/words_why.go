@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -35,11 +36,11 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 		u.print("Nothing came to any pool from %s.", spanText(w.From, w.To))
 	}
 	u.earlier(w, most)
-	if s := w.Reports; len(s) > 0 && len(s[0].Suspects) > 0 {
-		u.say("What is held against one: overstay why %s. What waits for you: overstay review list.", sourceText(s[0].Suspects[0].Source))
-	}
 	u.spared(w, most)
 	u.readText(&w.Read)
+	if s := w.Reports; len(s) > 0 && len(s[0].Suspects) > 0 {
+		u.hint("What is held against one: overstay why %s. What waits for you: overstay review list.", sourceText(s[0].Suspects[0].Source))
+	}
 	return nil
 }
 
@@ -60,7 +61,7 @@ func suspectsText(r *cause.Report) string {
 	if len(r.Suspects) == 0 {
 		return ""
 	}
-	return "without " + count(len(r.Suspects), "suspect", "suspects")
+	return "without " + count(len(outermost(r.Suspects)), "suspect", "suspects")
 }
 
 // report tells of a pool that refused clients, and what would have helped.
@@ -91,7 +92,7 @@ func verdictText(r *cause.Report) string {
 		}
 		also = " Also a cause: " + listText(names, 0) + "."
 	}
-	suspects := count(len(r.Suspects), "source", "sources")
+	suspects := suspectCount(r)
 	switch f.Verdict {
 	case loss.Attack:
 		return fmt.Sprintf("ATTACK on %s: %s held the threads that others were refused.%s", r.Pool, suspects, also)
@@ -141,7 +142,7 @@ func (u *ui) averting(r *cause.Report) {
 	line := func(s loss.Spread, what string) {
 		u.paragraph(fmt.Sprintf("%8d  %9s  ", s.Median, percent(s.Median, all)), strings.Repeat(" ", 21), "%s%s", what, inBrackets(spreadText(s)))
 	}
-	if n := len(r.Suspects); n > 0 {
+	if n := len(outermost(r.Suspects)); n > 0 {
 		line(d.Together.Averted, "with the "+count(n, "suspect", "suspects")+" banned from the beginning")
 		line(r.Policy.Averted, "with them banned when the policies ban them")
 	}
@@ -158,17 +159,20 @@ func (u *ui) averting(r *cause.Report) {
 // accused lists the suspects, and what a ban of each alone would have averted.
 func (u *ui) accused(r *cause.Report, most int) {
 	all := r.Diagnosis.Finding.Grounds.Refused.Median
-	if len(r.Suspects) > 0 {
+	if suspects := outermost(r.Suspects); len(suspects) > 0 {
 		u.print("")
-		n := shown(len(r.Suspects), most)
+		n := shown(len(suspects), most)
 		rows := make([][]string, 0, n)
-		for i := range r.Suspects[:n] {
-			rows = append(rows, accusedRow(&r.Suspects[i], all))
+		for i := range suspects[:n] {
+			rows = append(rows, accusedRow(&suspects[i], all))
 		}
 		u.table([]string{"SUSPECT", "POLICY", " CAUSED", " ALONE AVERTS", " ", "REPLAYS"}, rows)
-		u.more(n, len(r.Suspects), "")
-		if n < len(r.Suspects) {
-			u.netsOf(r.Suspects)
+		u.more(n, len(suspects), "")
+		if n < len(suspects) {
+			u.netsOf(suspects)
+		}
+		if inside := len(r.Suspects) - len(suspects); inside > 0 {
+			u.paragraph("  ", "  ", "%s of these nets were found one by one too.", count(inside, "address", "addresses"))
 		}
 	}
 	if len(r.Idle) > 0 {
@@ -178,6 +182,41 @@ func (u *ui) accused(r *cause.Report, most int) {
 		}
 		u.paragraph("", "  ", "A policy found these too, but a ban of them would have averted nothing: %s.", listText(names, max(most/2, 5)))
 	}
+}
+
+// outermost leaves out the suspects that lie in another one, as the addresses
+// of a net do that was found itself.
+func outermost(suspects []cause.Accused) []cause.Accused {
+	var nets []netip.Prefix
+	for i := range suspects {
+		if p := suspects[i].Source; p != connlog.AddressLevel.Source(p.Addr()) {
+			nets = append(nets, p)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(suspects), func(a cause.Accused) bool {
+		return slices.ContainsFunc(nets, func(net netip.Prefix) bool {
+			return net != a.Source && net.Bits() <= a.Source.Bits() && net.Contains(a.Source.Addr())
+		})
+	})
+}
+
+// suspectCount writes how many suspects there are, nets and addresses apart.
+func suspectCount(r *cause.Report) string {
+	nets, addresses := 0, 0
+	for _, a := range outermost(r.Suspects) {
+		if a.Source == connlog.AddressLevel.Source(a.Source.Addr()) {
+			addresses++
+		} else {
+			nets++
+		}
+	}
+	switch {
+	case nets == 0:
+		return count(addresses, "source", "sources")
+	case addresses == 0:
+		return count(nets, "net", "nets")
+	}
+	return count(nets, "net", "nets") + " and " + count(addresses, "address", "addresses")
 }
 
 // netsOf says in which nets suspects are, where these are so few that it says

@@ -50,6 +50,10 @@ func fixedWhy(name string, suspects int) *app.Why {
 			Blame: 100 / float64(i+1), Alone: i < 5, Averted: loss.Averted{Averted: spread(int64(200 - i))},
 		})
 	}
+	if suspects > 1 {
+		net := cause.Accused{Source: netip.MustParsePrefix("203.0.113.0/29"), Policy: name, Blame: 300, Alone: true, Averted: loss.Averted{Averted: spread(800)}}
+		r.Suspects = append([]cause.Accused{net}, r.Suspects...)
+	}
 	r.Idle = []cause.Accused{{Source: netip.MustParsePrefix("198.51.100.7/32"), Policy: name}}
 	return &app.Why{
 		Read: app.LogsRead{Files: 2, Lines: 5000, Malformed: 3, From: newYear, To: newYear.Add(time.Hour)},
