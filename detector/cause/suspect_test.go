@@ -1,0 +1,213 @@
+package cause
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"overstay/connlog"
+	"overstay/detector/loss"
+)
+
+// siege is a pool of two threads that crook holds from the tenth second on,
+// for five minutes, while somebody else asks for a thread each second.
+func siege(o Options) *logger {
+	l := newLogger(o, 2)
+	clients := 0
+	ask := func(refused bool) {
+		clients++
+		ip := netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + clients%250)}).String()
+		if refused {
+			l.refuse(ip, 1)
+			return
+		}
+		id := l.open(ip)
+		l.after(100*time.Millisecond).close(id, ip)
+		l.after(-100 * time.Millisecond)
+	}
+	for range 10 {
+		l.after(time.Second)
+		ask(false)
+	}
+	one, two := l.after(500*time.Millisecond).open(crook), l.open(crook)
+	for range 300 {
+		l.after(time.Second)
+		ask(true)
+	}
+	l.after(500*time.Millisecond).close(one, crook)
+	l.close(two, crook)
+	for range 10 {
+		l.after(time.Second)
+		ask(false)
+	}
+	return l
+}
+
+func TestSuspects(t *testing.T) {
+	for prefix, addresses := range map[string]int{
+		"203.0.113.9/32": 1, "203.0.113.0/24": 1, "203.0.0.0/16": 1, "::ffff:203.0.113.9/128": 1,
+	} {
+		l := siege(Options{})
+		l.suspect(prefix, time.Hour)
+		rep := l.report(t, "www")
+		if len(rep.Suspects) != 1 {
+			t.Errorf("%s: %+v", prefix, rep.Suspects)
+			continue
+		}
+		a := rep.Suspects[0]
+		if a.Addresses != addresses || a.Policy != "p" || !a.Alone || a.Averted.Averted != rep.Diagnosis.Together.Averted {
+			t.Errorf("%s: %+v", prefix, a)
+		}
+		if a.Blame < 299.99 || a.Blame > 300.01 || a.Averted.Averted.Median != 300 || rep.Verdict() != loss.Attack {
+			t.Errorf("%s: blame %v, averted %v, %v", prefix, a.Blame, a.Averted.Averted, rep.Verdict())
+		}
+	}
+	l := siege(Options{})
+	l.suspect("2001:db8::/64", time.Hour)
+	l.r.Suspect(Suspect{})
+	if rep := l.report(t, "www"); len(rep.Suspects) != 0 || len(rep.Idle) != 1 || rep.Verdict() == loss.Attack {
+		t.Errorf("%+v, idle %+v, %v", rep.Suspects, rep.Idle, rep.Verdict())
+	}
+}
+
+// TestHalfOfAnAddress has suspects that are wider and narrower than the half
+// of an IPv6 address that is a source.
+func TestHalfOfAnAddress(t *testing.T) {
+	for prefix, want := range map[string]int{
+		"2001:db8:1:2::/64": 1, "2001:db8:1:2::9/128": 1, "2001:db8:1::/48": 2, "2001:db8:1:2::/63": 2, "2001:db8:1:4::/64": 0, "::/0": 3,
+	} {
+		l := newLogger(Options{}, 3)
+		for _, ip := range []string{"2001:db8:1:2::7", "2001:db8:1:3::7", "2001:db8:2::7"} {
+			l.open(ip)
+		}
+		l.after(time.Second).refuse(anna, 1)
+		l.suspect(prefix, 0)
+		rep := l.report(t, "www")
+		got := 0
+		for _, a := range append(rep.Suspects, rep.Idle...) {
+			got += a.Addresses
+		}
+		if got != want {
+			t.Errorf("%s covers %d of the sources, want %d", prefix, got, want)
+		}
+	}
+}
+
+// TestIdle has a suspect that held a thread while nobody was refused, one that
+// never came, and one that is refused only: none is suggested, and what they
+// are refused counts.
+func TestIdle(t *testing.T) {
+	l := siege(Options{})
+	l.suspect(crook+"/32", time.Hour)
+	l.suspect("198.51.100.3/32", time.Hour)
+	l.suspect("192.0.2.99/32", time.Hour)
+	l.suspect("198.51.100.100/32", time.Hour)
+	rep := l.report(t, "www")
+	if len(rep.Suspects) != 1 || rep.Suspects[0].Source.String() != crook+"/32" || len(rep.Idle) != 3 {
+		t.Errorf("suspects %+v, idle %+v", rep.Suspects, rep.Idle)
+	}
+	if rep.Diagnosis.Others != 300 {
+		t.Errorf("%d refusals count, want 300", rep.Diagnosis.Others)
+	}
+}
+
+// TestUselessBan has a suspect that holds a thread of three while two others
+// who are no suspects keep the pool full anyway: it comes and goes by turns
+// with those that wait, and a ban of it lets in somebody who stays as long.
+func TestUselessBan(t *testing.T) {
+	l := newLogger(Options{}, 1)
+	// One thread, always taken: the suspect has it for one second of a hundred.
+	for i := range 300 {
+		who := "198.51.100.1"
+		if i%100 == 50 {
+			who = crook
+		}
+		id := l.open(who)
+		l.after(900 * time.Millisecond)
+		if who != crook || i == 50 {
+			l.refuse("198.51.100.2", 1)
+		}
+		l.after(100*time.Millisecond).close(id, who)
+	}
+	l.suspect(crook+"/32", time.Hour)
+	rep := l.report(t, "www")
+	if rep.Verdict() == loss.Attack {
+		t.Errorf("%v: %+v", rep.Verdict(), rep.Suspects)
+	}
+}
+
+// TestPolicyIsTimed wants the bans to avert what comes after their decision,
+// and before they end.
+func TestPolicyIsTimed(t *testing.T) {
+	for name, c := range map[string]struct {
+		after, until time.Duration
+		want         int64
+	}{
+		"never":         {time.Minute, 0, 0},
+		"after all":     {time.Hour, time.Hour, 0},
+		"the last half": {161 * time.Second, time.Hour, 150},
+		"a ban that ends leaves the pool free, for who held it is gone": {161 * time.Second, time.Second, 150},
+	} {
+		l := siege(Options{})
+		end := l.now
+		l.now = epoch.Add(c.after)
+		l.suspect(crook+"/32", c.until)
+		l.now = end
+		rep := l.report(t, "www")
+		if rep.Policy.Averted.Median != c.want {
+			t.Errorf("%s: averts %v, want %d", name, rep.Policy.Averted, c.want)
+		}
+		if rep.Diagnosis.Together.Averted.Median != 300 {
+			t.Errorf("%s: averts %v in all", name, rep.Diagnosis.Together.Averted)
+		}
+	}
+}
+
+// TestLeadIn has the holding times of who was served before the stretch, and
+// its refusals not counted.
+func TestLeadIn(t *testing.T) {
+	l := siege(Options{})
+	s, ok := l.r.Whole("www", epoch.Add(100*time.Second), epoch.Add(200*time.Second))
+	if !ok {
+		t.Fatal("nothing is known")
+	}
+	l.suspect(crook+"/32", time.Hour)
+	rep, err := l.r.Report(s, loss.Question{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Refused != 100 || rep.Diagnosis.Recorded != 100 || rep.Arrivals != 100 || rep.Diagnosis.Together.Averted.Median != 100 {
+		t.Errorf("%d refused, %d recorded, %d arrivals, %v averted", rep.Refused, rep.Diagnosis.Recorded, rep.Arrivals, rep.Diagnosis.Together.Averted)
+	}
+	if rep.Diagnosis.Together.Guessed > 0 {
+		t.Error("holding times are guessed, and were there")
+	}
+	rep, err = New(Options{}).Report(s, loss.Question{})
+	if err == nil {
+		t.Errorf("another log gives %+v", rep)
+	}
+}
+
+func TestWorstAndLast(t *testing.T) {
+	l := siege(Options{})
+	l.suspect(crook+"/32", time.Hour)
+	sick := l.report(t, "www")
+	l.write(connlog.Event{Kind: connlog.Open, Service: "imap", Conn: 9999, ClientIP: netip.MustParseAddr(anna)})
+	well := l.report(t, "imap")
+	if Worst(well, sick) != sick || Worst(sick, well) != sick || Worst(well) != well {
+		t.Error("the worst is not the worst")
+	}
+	last, ok := l.r.Last()
+	if !ok || last.Pool != "www" || last.Refused != 300 {
+		t.Errorf("%+v", last)
+	}
+	l.after(time.Hour).write(connlog.Event{Kind: connlog.Refuse, Service: "imap", ClientIP: netip.MustParseAddr(anna), Reason: connlog.RefuseBusy})
+	if last, _ := l.r.Last(); last.Pool != "imap" || len(l.r.Stretches()) != 2 {
+		t.Errorf("%+v", last)
+	}
+	rep, err := l.r.Report(last, loss.Question{})
+	if err != nil || strings.Join(rep.Assumptions, "") == "" {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}
