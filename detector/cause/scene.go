@@ -44,7 +44,7 @@ func (r *Recorder) scene(s Stretch) (*scene, error) {
 	}
 	c.lead = c.begin - r.leadIn
 	c.clip(first, last, s.exact)
-	c.gather()
+	c.gather(min(r.maxArrivals, loss.MaxArrivals/4))
 	return c, nil
 }
 
@@ -82,7 +82,7 @@ const maxMicros = math.MaxInt64 / 1000 / 4
 
 // gather takes the arrivals of the scene, in order of time. Nearly all lines
 // are in that order; those of connections that were carried over are not.
-func (c *scene) gather() {
+func (c *scene) gather(most int) {
 	var late []loss.Arrival
 	var lateBusy []uint32
 	add := func(a *arrival) {
@@ -103,7 +103,7 @@ func (c *scene) gather() {
 		add(c.pool.row.at(n))
 	}
 	c.merge(late, lateBusy)
-	c.bound()
+	c.bound(most)
 	for i := range c.arrivals {
 		if a := &c.arrivals[i]; a.At >= 0 {
 			c.arrived += uint64(max(a.Count, 1))
@@ -163,20 +163,17 @@ func (c *scene) merge(late []loss.Arrival, busy []uint32) {
 	}
 }
 
-// maxOffered is the number of refusals in a recording, folded ones counted,
-// that a replay is asked to try each by itself.
-const maxOffered = 2_000_000
-
-// bound cuts the counts of folded refusals that no server can have met.
-func (c *scene) bound() {
-	limit := uint64(max(maxOffered, 2*len(c.arrivals)))
+// bound cuts the counts of folded refusals: a replay tries each by itself, so
+// there must be no more of them than twice the arrivals that are kept.
+func (c *scene) bound(most int) {
+	limit := 2 * uint64(max(most, len(c.arrivals)))
 	cut := false
-	for most := uint32(maxCount); ; most /= 2 {
+	for count := uint32(maxCount); ; count /= 2 {
 		var sum uint64
 		for i := range c.arrivals {
 			a := &c.arrivals[i]
-			if cut = cut || a.Count > most; a.Count > most {
-				a.Count = most
+			if a.Count > count {
+				a.Count, cut = count, true
 			}
 			sum += uint64(max(a.Count, 1))
 		}
