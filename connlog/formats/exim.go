@@ -83,7 +83,8 @@ func eximClient(b []byte) (addr netip.Addr, n uint16, rest []byte, ok bool) {
 	}
 	b, ok = after(b, "[")
 	text, rest, ok2 := cutByte(b, ']')
-	if addr, ok = address(text); !ok || !ok2 {
+	addr, ok3 := address(text)
+	if !ok || !ok2 || !ok3 {
 		return addr, 0, nil, false
 	}
 	if digits, ok := after(rest, ":"); ok {

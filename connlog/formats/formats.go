@@ -154,7 +154,7 @@ func (f Format) fits(head []byte) int {
 		case err == nil, errors.Is(err, ErrOrphan), errors.Is(err, ErrForged):
 			ours++
 			points += countsTold
-		case err == ErrForeign: //nolint // a sentinel that is an ErrSkip as well
+		case errors.Is(err, ErrForeign):
 		case errors.Is(err, ErrSkip):
 			ours++
 			points += countsSkipped

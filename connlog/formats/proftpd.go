@@ -2,6 +2,7 @@ package formats
 
 import (
 	"bytes"
+	"errors"
 	"time"
 
 	"overstay/connlog"
@@ -22,10 +23,10 @@ func proftpdFormat() Format {
 
 func (p *Parser) proftpd(line []byte) error {
 	at, n, err := p.stamps.syslog(line)
-	if err == errStamp {
+	if errors.Is(err, errStamp) {
 		at, n, err = p.stamps.iso(line)
 	}
-	if err == ErrNoYear {
+	if errors.Is(err, ErrNoYear) {
 		return err
 	}
 	if err != nil || n >= len(line) || line[n] != ' ' {

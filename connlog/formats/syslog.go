@@ -1,5 +1,10 @@
 package formats
 
+import (
+	"errors"
+	"time"
+)
+
 // syslogHead is what stands before the message of a line that went through
 // syslog.
 type syslogHead struct {
@@ -20,10 +25,10 @@ func (p *Parser) syslog(b []byte) error {
 		b = b[2:]
 	}
 	at, n, err := p.stamps.syslog(b)
-	if err == errStamp {
+	if errors.Is(err, errStamp) {
 		at, n, err = p.stamps.iso(b)
 	}
-	if err == ErrNoYear {
+	if errors.Is(err, ErrNoYear) {
 		return err
 	}
 	if err != nil || n >= len(b) || b[n] != ' ' {
@@ -115,7 +120,7 @@ func syslogFormat() Format {
 	return Format{
 		Name:    "syslog",
 		Meaning: "a syslog file of several of Postfix, Dovecot, OpenSSH and HAProxy",
-		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: second * 1000, Note: "as much as each of the programs tells"},
+		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second, Note: "as much as each of the programs tells"},
 		read:    (*Parser).anyProgram,
 		weight:  -1, // who writes alone is called by name
 	}

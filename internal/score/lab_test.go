@@ -2,6 +2,7 @@ package score_test
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -174,14 +175,13 @@ func labRoles(t *testing.T) (map[netip.Addr]labClient, netip.Addr) {
 
 func labLines(t *testing.T, name string) []string {
 	t.Helper()
-	file, err := os.Open(filepath.Join(labDir, name))
+	text, err := os.ReadFile(filepath.Join(labDir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint // only read
-	var r io.Reader = file
+	var r io.Reader = bytes.NewReader(text)
 	if strings.HasSuffix(name, ".gz") {
-		if r, err = gzip.NewReader(file); err != nil {
+		if r, err = gzip.NewReader(r); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,0 +1,150 @@
+package formats
+
+import "slices"
+
+// sample is a log and what it tells.
+type sample struct {
+	name   string
+	format string
+	lines  string
+	want   string
+}
+
+func samples() []sample { return slices.Concat(webSamples(), mailSamples(), otherSamples()) }
+
+func webSamples() []sample {
+	return []sample{
+		{"tcp log", "haproxy", `
+Nov 23 12:35:16 lb haproxy[16697]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] raw t/n2 1/0/6 255 -- 1/1/0/0/0 0/0
+Nov 23 12:36:16 lb haproxy[16697]: 203.0.113.9:34041 [23/Nov/2026:12:35:16.500] raw~ t/n2 1/0/60001 0 cD 1/1/0/0/0 0/0
+Nov 23 12:38:27 lb haproxy[16697]: Proxy web stopped (cumulated conns: FE: 206, BE: 0).`, `
+1123 12:35:16.825 open raw #1 192.0.2.21:34040
+1123 12:35:16.831 proven raw #1 192.0.2.21 transfer
+1123 12:35:16.831 close raw #1 192.0.2.21 held=6ms proven=true fails=0 client
+1123 12:35:16.500 open raw #2 203.0.113.9:34041
+1123 12:36:16.501 close raw #2 203.0.113.9 held=1m0.001s proven=false fails=0 timeout
+`},
+		{"http log, bare and IPv6", "haproxy", `
+2001:db8::7:10285 [23/Nov/2026:06:56:28.088] fe~ be/s1 0/0/0/1263/1264 200 20602 - - ---- 19/19/3/4/0 0/0 "GET / HTTP/1.1"
+[2001:db8::8]:10286 [23/Nov/2026:06:56:28.088] fe~ be/s1 -1/-1/-1/-1/10000 408 0 - - cR-- 19/19/3/4/0 0/0 "<BADREQ>"
+::ffff:192.0.2.9:10287 [23/Nov/2026:06:56:30.000] fe be/<NOSRV> 0/5000/-1/-1/5000 503 0 - - sQ-- 19/19/3/4/0 0/0 "GET / HTTP/1.1"
+192.0.2.10:10288 [23/Nov/2026:06:56:31.000] fe/1: SSL handshake failure`, `
+1123 06:56:28.088 open fe #1 2001:db8::7:10285
+1123 06:56:29.352 proven fe #1 2001:db8::7 request
+1123 06:56:29.352 close fe #1 2001:db8::7 held=1.264s proven=true fails=0 client
+1123 06:56:28.088 open fe #2 2001:db8::8:10286
+1123 06:56:38.088 close fe #2 2001:db8::8 held=10s proven=false fails=0 timeout
+1123 06:56:35.000 refuse fe #0 192.0.2.9 busy
+1123 06:56:31.000 open fe #3 192.0.2.10:10288
+1123 06:56:31.000 fail fe #3 192.0.2.10 tls
+1123 06:56:31.000 close fe #3 192.0.2.10 held=0s proven=false fails=1 error
+`},
+		{"a log-format of one's own is no httplog", "haproxy", `
+Nov 23 12:31:14 lb haproxy[3025799]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 0 6844`, `
+`},
+		{"combined", "combined", `
+192.0.2.23 - - [23/Nov/2026:12:35:16 +0100] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
+192.0.2.24 - anna [23/Nov/2026:12:35:17 +0000] "GET /page HTTP/1.1" 401 20 "-" "curl/7.88.1"
+192.0.2.25 - - [23/Nov/2026:12:35:18 +0000] "\x03\x00" 400 0
+2001:db8::9 - - [23/Nov/2026:12:35:19 +0000] "GET / HTTP/1.1" 408 - "-" "-"`, `
+1123 11:35:16.000 open www #1 192.0.2.23
+1123 11:35:16.000 proven www #1 192.0.2.23 request
+1123 11:35:16.000 close www #1 192.0.2.23 held=0s proven=true fails=0 client
+1123 12:35:17.000 open www #2 192.0.2.24
+1123 12:35:17.000 fail www #2 192.0.2.24 login "anna"
+1123 12:35:17.000 close www #2 192.0.2.24 held=0s proven=false fails=1 client
+1123 12:35:18.000 open www #3 192.0.2.25
+1123 12:35:18.000 fail www #3 192.0.2.25 command
+1123 12:35:18.000 close www #3 192.0.2.25 held=0s proven=false fails=1 server
+1123 12:35:19.000 open www #4 2001:db8::9
+1123 12:35:19.000 close www #4 2001:db8::9 held=0s proven=false fails=0 timeout
+`},
+		{"with the request's time", "nginx-time", `
+203.0.113.9 - - [23/Nov/2026:12:36:16 +0000] "GET / HTTP/1.1" 408 0 "-" "-" 60.001
+192.0.2.9 - - [23/Nov/2026:12:36:17 +0000] "GET / HTTP/1.1" 200 12 "-" "-" 0.250`, `
+1123 12:35:15.999 open www #1 203.0.113.9
+1123 12:36:16.000 close www #1 203.0.113.9 held=1m0.001s proven=false fails=0 timeout
+1123 12:36:16.750 open www #2 192.0.2.9
+1123 12:36:17.000 proven www #2 192.0.2.9 request
+1123 12:36:17.000 close www #2 192.0.2.9 held=250ms proven=true fails=0 client
+`},
+		{"nginx as JSON", "nginx-json", `
+{"time":"2026-11-23T12:35:16+00:00","msec":1795437316.602,"remote_addr":"192.0.2.23","remote_port":46696,"connection":4,"request":"GET / HTTP/1.1","status":200,"bytes":20242,"request_time":0.500,"request_completion":"OK"}
+{"time_iso8601":"2026-11-23T13:35:17+01:00","remote_addr":"2001:db8::9","request":"GET /big HTTP/1.1","status":"200","bytes_sent":"12","request_time":"0.000","request_completion":""}`, `
+1123 12:35:16.102 open www #1 192.0.2.23:46696
+1123 12:35:16.602 proven www #1 192.0.2.23 request
+1123 12:35:16.602 close www #1 192.0.2.23 held=500ms proven=true fails=0 client
+1123 12:35:17.000 open www #2 2001:db8::9
+1123 12:35:17.000 close www #2 2001:db8::9 held=0s proven=false fails=0 reset
+`},
+		{"virtual hosts", "vhost", `
+www.example.org:443 192.0.2.23 - - [23/Nov/2026:12:35:16 +0000] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
+198.51.100.66 192.0.2.24 - - [23/Nov/2026:12:35:17 +0000] "\x03" 400 0 "-" "-"`, `
+1123 12:35:16.000 open www #1 192.0.2.23
+1123 12:35:16.000 proven www #1 192.0.2.23 request
+1123 12:35:16.000 close www #1 192.0.2.23 held=0s proven=true fails=0 client
+1123 12:35:17.000 open www #2 192.0.2.24
+1123 12:35:17.000 fail www #2 192.0.2.24 command
+1123 12:35:17.000 close www #2 192.0.2.24 held=0s proven=false fails=1 server
+`},
+		{"access log", "caddy", `
+{"level":"info","ts":1795437316.75,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"192.0.2.23","remote_port":"44790","client_ip":"198.51.100.66","headers":{"X-Forwarded-For":["198.51.100.66"]}},"bytes_read":0,"user_id":"","duration":2.5e-1,"size":7,"status":200}
+{"level":"info","ts":1795437317,"msg":"serving initial configuration"}
+{"level":"info","ts":1795437318,"msg":"handled request","request":{"remote_ip":"2001:db8::9","remote_port":"4"},"user_id":"anna","duration":0.0000027,"size":0,"status":401}`, `
+1123 12:35:16.500 open www #1 192.0.2.23:44790
+1123 12:35:16.750 proven www #1 192.0.2.23 request
+1123 12:35:16.750 close www #1 192.0.2.23 held=250ms proven=true fails=0 client
+1123 12:35:17.999 open www #2 2001:db8::9:4
+1123 12:35:18.000 fail www #2 2001:db8::9 login "anna"
+1123 12:35:18.000 close www #2 2001:db8::9 held=2µs proven=false fails=1 client
+`},
+		{"access log", "traefik", `
+{"ClientAddr":"192.0.2.23:39496","ClientHost":"198.51.100.66,10.0.0.1","ClientUsername":"-","DownstreamStatus":200,"Duration":357313000,"RequestPath":"/x","StartLocal":"2026-11-23T13:35:16.5+01:00","StartUTC":"2026-11-23T12:35:16.5Z"}
+{"ClientAddr":"192.0.2.24:1","ClientUsername":"-","DownstreamStatus":499,"Duration":30000000000,"StartUTC":"2026-11-23T12:35:16.5Z"}`, `
+1123 12:35:16.500 open www #1 192.0.2.23:39496
+1123 12:35:16.857 proven www #1 192.0.2.23 request
+1123 12:35:16.857 close www #1 192.0.2.23 held=357.313ms proven=true fails=0 client
+1123 12:35:16.500 open www #2 192.0.2.24:1
+1123 12:35:46.500 close www #2 192.0.2.24 held=30s proven=false fails=0 reset
+`},
+		{"access log, out of a container", "envoy", `
+2026-11-23T13:35:17.493+01:00 stdout F {":authority":"www.example.com","bytes_received":0,"bytes_sent":121,"downstream_remote_address":"192.0.2.23:59292","duration":11,"response_code":200,"start_time":"2026-11-23T12:35:16.479Z","user-agent":"x","x-forwarded-for":"198.51.100.66","upstream_host":null}
+{"downstream_remote_address":"[2001:db8::9]:7","duration":10000,"response_code":0,"start_time":"2026-11-23T12:35:17.000Z"}`, `
+1123 12:35:16.479 open www #1 192.0.2.23:59292
+1123 12:35:16.490 proven www #1 192.0.2.23 request
+1123 12:35:16.490 close www #1 192.0.2.23 held=11ms proven=true fails=0 client
+1123 12:35:17.000 open www #2 2001:db8::9:7
+1123 12:35:27.000 close www #2 2001:db8::9 held=10s proven=false fails=0 reset
+`},
+		{"columns", "zeek", `
+#separator \x09
+#fields	_node	ts	uid	id.orig_h	id.orig_p	id.resp_h	id.resp_p	proto	service	duration	orig_bytes	resp_bytes	conn_state
+w1	1795437316.500000	C1	192.0.2.23	1433	192.0.2.1	25	tcp	smtp	3.150262	1250	1694	SF
+w1	1795437317.000000	C2	203.0.113.9	34188	192.0.2.1	25	tcp	-	60.000000	0	32	RSTO
+w1	1795437318.000000	C3	203.0.113.9	34189	192.0.2.1	26	tcp	-	-	-	-	REJ
+w1	1795437318.000000	C3	203.0.113.9	34189	192.0.2.1	53	udp	-	-	1	2	SF
+#close	2026-11-23-13-00-00`, `
+1123 12:35:16.500 open tcp/25 #1 192.0.2.23:1433
+1123 12:35:19.650 proven tcp/25 #1 192.0.2.23 transfer
+1123 12:35:19.650 close tcp/25 #1 192.0.2.23 held=3.150262s proven=true fails=0 client
+1123 12:35:17.000 open tcp/25 #2 203.0.113.9:34188
+1123 12:36:17.000 close tcp/25 #2 203.0.113.9 held=1m0s proven=false fails=0 client
+`},
+		{"both spellings", "zeek-json", `
+{"ts":1795437316.5,"uid":"C1","id_orig_h":"192.0.2.23","id_orig_p":60818,"id_resp_h":"192.0.2.1","id_resp_p":445,"proto":"tcp","duration":10.780650854110718,"orig_bytes":4000,"resp_bytes":1681,"conn_state":"RSTO"}
+{"ts":1795437317.5,"uid":"C2","id.orig_h":"2001:db8::9","id.orig_p":61099,"id.resp_h":"192.0.2.1","id.resp_p":22,"proto":"tcp","duration":9.0,"orig_bytes":50,"resp_bytes":0,"conn_state":"SF"}`, `
+1123 12:35:16.500 open tcp/445 #1 192.0.2.23:60818
+1123 12:35:27.280 proven tcp/445 #1 192.0.2.23 transfer
+1123 12:35:27.280 close tcp/445 #1 192.0.2.23 held=10.78065s proven=true fails=0 client
+1123 12:35:17.500 open tcp/22 #2 2001:db8::9:61099
+1123 12:35:26.500 close tcp/22 #2 2001:db8::9 held=9s proven=false fails=0 client
+`},
+		{"flows", "suricata", `
+{"timestamp":"2026-11-23T12:35:18.813720+0000","event_type":"http","src_ip":"192.0.2.23","src_port":41562,"dest_port":80,"proto":"TCP","http":{"hostname":"flow"}}
+{"timestamp":"2026-11-23T12:36:18.813720+0000","event_type":"flow","src_ip":"192.0.2.23","src_port":41562,"dest_ip":"192.0.2.1","dest_port":80,"proto":"TCP","flow":{"bytes_toserver":766,"bytes_toclient":9,"start":"2026-11-23T12:35:16.5+0000","end":"2026-11-23T12:35:18+0000","state":"closed"}}`, `
+1123 12:35:16.500 open tcp/80 #1 192.0.2.23:41562
+1123 12:35:18.000 proven tcp/80 #1 192.0.2.23 transfer
+1123 12:35:18.000 close tcp/80 #1 192.0.2.23 held=1.5s proven=true fails=0 client
+`},
+	}
+}
