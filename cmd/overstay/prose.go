@@ -168,7 +168,11 @@ func spanText(from, to time.Time, more ...string) string {
 	if from.Format(time.DateOnly) != to.Format(time.DateOnly) {
 		end = whenText(to)
 	}
-	more = append([]string{secondsText(to.Sub(from).Seconds())}, more...)
+	length := "the clock was set back"
+	if !to.Before(from) {
+		length = secondsText(to.Sub(from).Seconds())
+	}
+	more = append([]string{length}, more...)
 	return whenText(from) + " to " + end + inBrackets(more...)
 }
 

@@ -91,6 +91,9 @@ func verdictText(r *cause.Report) string {
 			names = append(names, causeText(v))
 		}
 		also = " Also a cause: " + listText(names, 0) + "."
+		if f.Verdict == loss.Mixed || len(names) > 1 {
+			also = " Causes: " + listText(names, 0) + "."
+		}
 	}
 	suspects := suspectCount(r)
 	switch f.Verdict {

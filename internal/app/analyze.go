@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"overstay/connlog"
 	"overstay/detector"
@@ -41,7 +42,7 @@ func Analyze(ctx context.Context, cfg *Config, logs Logs, q loss.Question) (*Ana
 	for _, p := range cfg.ActivePolicies() {
 		a.Policies = append(a.Policies, p.Name)
 	}
-	a.Pools, err = in.whole(read, q)
+	a.Pools, err = in.whole(ctx, q)
 	return a, err
 }
 
@@ -109,10 +110,13 @@ func suspect(d *detector.Decision) cause.Suspect {
 }
 
 // whole reports on each pool for the whole time of the log.
-func (in *inquiry) whole(read LogsRead, q loss.Question) ([]*cause.Report, error) {
+func (in *inquiry) whole(ctx context.Context, q loss.Question) ([]*cause.Report, error) {
 	var reports []*cause.Report
 	for _, p := range in.detector.Pools() {
-		s, ok := in.recorder.Whole(p.Name, read.From, read.To)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s, ok := in.recorder.Whole(p.Name, time.Time{}, time.Time{})
 		if !ok {
 			continue
 		}

@@ -28,16 +28,28 @@ const FromStdin = "-"
 
 // LogsRead is what the reading of logs came to.
 type LogsRead struct {
-	Files     int       `json:"files"`
-	Lines     uint64    `json:"lines"`
-	Malformed uint64    `json:"malformed"`       // lines that are no event
-	Newer     uint64    `json:"newer,omitempty"` // lines of a later version, not read
-	From      time.Time `json:"from,omitzero"`   // time of the first event
-	To        time.Time `json:"to,omitzero"`
+	Files     int    `json:"files"`
+	Lines     uint64 `json:"lines"`
+	Malformed uint64 `json:"malformed"`       // lines that are no event
+	Newer     uint64 `json:"newer,omitempty"` // lines of a later version, not read
+	// The earliest and the latest time in it. A clock that was set may make them
+	// others than those of the first line and the last.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
 	// Unreadable says of the files that could not be read, or not to their end.
 	Unreadable []string `json:"unreadable,omitempty"`
 
 	err error // of those files
+}
+
+// spans takes in the time of an event.
+func (r *LogsRead) spans(t time.Time) {
+	if r.From.IsZero() || t.Before(r.From) {
+		r.From = t
+	}
+	if t.After(r.To) {
+		r.To = t
+	}
 }
 
 // Err joins what was wrong with files that could not be read, or not to their
@@ -202,10 +214,8 @@ func (r *reading) through(path string, reader *connlog.Reader) {
 			r.Newer++
 			continue
 		}
-		if r.events++; r.From.IsZero() {
-			r.From = e.Time
-		}
-		r.To = e.Time
+		r.events++
+		r.spans(e.Time)
 		r.event(e)
 	}
 	lines, malformed := reader.Count()

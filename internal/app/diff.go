@@ -74,7 +74,7 @@ func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.
 	}
 	d.Dropped = one.dropped + two.dropped
 	d.match(one.decisions, two.decisions)
-	return d, d.averted(one, two, q)
+	return d, d.averted(ctx, one, two, q)
 }
 
 // match pairs decisions about the same source whose bans overlap in time, the
@@ -154,12 +154,12 @@ func within(alone []Unmatched, others []detector.Decision) {
 }
 
 // averted asks for each pool what either set would have averted.
-func (d *PolicyDiff) averted(one, two *inquiry, q loss.Question) error {
-	before, err := one.whole(d.Read, q)
+func (d *PolicyDiff) averted(ctx context.Context, one, two *inquiry, q loss.Question) error {
+	before, err := one.whole(ctx, q)
 	if err != nil {
 		return err
 	}
-	after, err := two.whole(d.Read, q)
+	after, err := two.whole(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -124,24 +124,29 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 // toExplain picks the stretches to report on: each pool's whole time where one
 // was asked for, else the last one with refusals, else each pool's again.
 func (in *inquiry) toExplain(w *Why, o WhyOptions, pools []string) ([]cause.Stretch, error) {
-	refusing := in.recorder.Stretches()
-	refusing = slices.DeleteFunc(refusing, func(s cause.Stretch) bool {
-		return !slices.Contains(pools, s.Pool) || s.To.Before(w.From) || s.From.After(w.To)
+	refusing := slices.DeleteFunc(in.recorder.Stretches(), func(s cause.Stretch) bool {
+		return !slices.Contains(pools, s.Pool) || o.Last > 0 && s.To.Before(w.From)
 	})
 	ranged := !o.From.IsZero() || !o.To.IsZero()
 	if n := len(refusing); n > 0 && !ranged {
 		last := n - 1
-		for i := range refusing {
-			if refusing[i].To.After(refusing[last].To) {
+		// That which ended last, if it is among them. Its time alone does not say
+		// so, where a clock was set back.
+		if s, ok := in.recorder.Last(); ok {
+			if i := slices.Index(refusing, s); i >= 0 {
 				last = i
 			}
 		}
 		w.Earlier = slices.Delete(slices.Clone(refusing), last, last+1)
 		return refusing[last : last+1], nil
 	}
+	from, to := w.From, w.To
+	if !ranged && o.Last == 0 {
+		from, to = time.Time{}, time.Time{} // All of it, whatever its clock did.
+	}
 	var whole []cause.Stretch
 	for _, pool := range pools {
-		if s, ok := in.recorder.Whole(pool, w.From, w.To); ok {
+		if s, ok := in.recorder.Whole(pool, from, to); ok {
 			whole = append(whole, s)
 		}
 	}
@@ -224,10 +229,8 @@ func (l Logs) readBack(ctx context.Context, path string, since time.Time, event 
 		since:  since,
 		logger: l.Logger,
 		event: func(e *connlog.Event, _ bool) {
-			if read.Lines++; read.From.IsZero() {
-				read.From = e.Time
-			}
-			read.To = e.Time
+			read.Lines++
+			read.spans(e.Time)
 			event(e)
 		},
 		skip: func() { read.Lines++; read.Malformed++ },

@@ -178,7 +178,7 @@ func (in *inquiry) effect(seen *Seen, o WhyOptions) (*cause.Report, error) {
 
 // Seen is what a log says of a source, line by line.
 type Seen struct {
-	First, Last time.Time // zero if the log never names it
+	First, Last time.Time // the earliest and the latest; zero if the log never names it
 	Addresses   int       // different ones, up to maxAddresses
 	Opened      uint64    // connections, those that were open before the log too
 	Proven      uint64
@@ -270,10 +270,12 @@ func count[K ~string](counts map[K]uint64, kind K, n uint64) {
 
 // noted takes down that there is a line about the source.
 func (s *sighting) noted(e *connlog.Event, line string) {
-	if s.First.IsZero() {
+	if s.First.IsZero() || e.Time.Before(s.First) {
 		s.First = e.Time
 	}
-	s.Last = e.Time
+	if e.Time.After(s.Last) {
+		s.Last = e.Time
+	}
 	if len(s.addresses) < maxAddresses {
 		s.addresses[e.ClientIP] = struct{}{}
 	}

@@ -92,7 +92,7 @@ func whyOf(t *testing.T, cfg *app.Config, path string, o app.WhyOptions) (*app.W
 
 func TestWhy(t *testing.T) {
 	for name, want := range map[string]loss.Verdict{
-		"slow-holder": loss.Attack, "rush-hour": loss.Undersized, "scanner-slow": loss.Scanner, "ordinary-day": loss.Healthy,
+		"slow-holder": loss.Attack, "clock-steps": loss.Attack, "rush-hour": loss.Undersized, "scanner-slow": loss.Scanner, "ordinary-day": loss.Healthy,
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := writeFile(t, "log", bytes.Join(scenarioLog(t, name, newYear), nil))
