@@ -8,34 +8,25 @@ import (
 // judge looks at all rules for a source in its pool, both run up to now.
 func (d *Detector) judge(s *source, p *pool) {
 	d.view = view{now: d.now, s: s, p: p, d: d}
-	s.watch = d.consider(s.watch, d.rules)
+	s.watch = d.consider(s.watch, &d.rules)
 }
 
 // judgeNet looks at all rules for a net in its pool, both run up to now.
 func (d *Detector) judgeNet(n *net) {
 	d.view = view{now: d.now, n: n, p: n.pool, d: d}
-	n.watch = d.consider(n.watch, d.netRules)
+	n.watch = d.consider(n.watch, &d.netRules)
 }
 
 // consider looks at the rules for what is in view, and returns its watch.
-func (d *Detector) consider(w *watch, rules []*rule) *watch {
-	d.looks++
-	var holds uint64
-	for _, r := range rules {
-		if r.gate != nil && !r.gate.opens(&d.view, d.looks) {
-			continue
-		}
-		if r.covers(d.view.p) && r.when(&d.view) {
-			holds |= r.bit
-		}
-	}
+func (d *Detector) consider(w *watch, p *panel) *watch {
+	holds := p.holding(&d.view)
 	if holds == 0 {
 		return nil
 	}
 	if w == nil {
-		w = &watch{since: make([]int64, len(d.rules)+len(d.netRules))}
+		w = &watch{since: make([]int64, len(d.rules.rules)+len(d.netRules.rules))}
 	}
-	d.follow(w, rules, holds)
+	d.follow(w, p.rules, holds)
 	return w
 }
 
@@ -130,7 +121,7 @@ func (d *Detector) tick(at int64) {
 		}
 	}
 	// The nets first: who is banned with the net needs no ban of its own.
-	if len(d.netRules) > 0 {
+	if len(d.netRules.rules) > 0 {
 		for _, n := range d.nets.crowded {
 			d.nets.run(n, at)
 			d.judgeNet(n)

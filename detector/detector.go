@@ -38,8 +38,8 @@ type Options struct {
 
 // Detector follows one connection log. It is not for concurrent use.
 type Detector struct {
-	rules    []*rule // of sources
-	netRules []*rule
+	rules    panel // of sources
+	netRules panel
 	level    connlog.Level
 	maxConns int
 
@@ -66,7 +66,6 @@ type Detector struct {
 	shift    int64 // now is the time of the log plus shift
 
 	view  view
-	looks uint64 // at conditions
 	out   []Decision
 	stats Stats
 }
@@ -107,8 +106,8 @@ func New(o Options) (*Detector, error) {
 		return nil, fmt.Errorf("detector: memory of bans: %w", err)
 	}
 	return &Detector{
-		rules:    judging(rules, false),
-		netRules: judging(rules, true),
+		rules:    panelOf(rules, false),
+		netRules: panelOf(rules, true),
 		level:    level,
 		maxConns: positive(o.MaxConns, defaultMaxConns),
 		table:    table,

@@ -1,42 +1,54 @@
 package detector
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
 
-// gate is what several conditions begin with and asks for figures of the pool
-// only, such as that it is full. It mostly decides, and is looked at once for
-// all of them.
-type gate struct {
-	when   verdict
-	asked  uint64 // the look at which it was asked last
-	answer bool
+// panel is the rules of one level, and the same rules by their gates. A gate is
+// what conditions begin with that asks for figures of the pool only, such as
+// that it is full. It mostly decides, and is looked at once for all of them.
+type panel struct {
+	rules  []*rule
+	gates  []verdict // nil: always open
+	behind [][]*rule // each gate
 }
 
-// opens says whether the gate is open at the look of that number.
-func (g *gate) opens(v *view, look uint64) bool {
-	if g.asked != look {
-		g.asked, g.answer = look, g.when(v)
+// panelOf makes a panel of those rules that judge nets, or of those that do not.
+func panelOf(all []*rule, net bool) (p panel) {
+	var texts []string
+	for _, r := range all {
+		if r.net != net {
+			continue
+		}
+		p.rules = append(p.rules, r)
+		i := slices.Index(texts, r.when.gateText)
+		if i < 0 {
+			i = len(texts)
+			texts = append(texts, r.when.gateText)
+			p.gates = append(p.gates, r.when.gate)
+			p.behind = append(p.behind, nil)
+		}
+		p.behind[i] = append(p.behind[i], r)
 	}
-	return g.answer
+	return p
 }
 
-// gates are those of all rules, by their text.
-type gates map[string]*gate
-
-// of returns the gate of a condition, the same one for the same text.
-func (gs gates) of(c *condition) *gate {
-	if c.gate == nil {
-		return nil
+// holding are the rules whose condition holds for what is in view, by bit.
+func (p *panel) holding(v *view) (holds uint64) {
+	for i, gate := range p.gates {
+		if gate != nil && !gate(v) {
+			continue
+		}
+		for _, r := range p.behind[i] {
+			if r.covers(v.p) && r.when.rest(v) {
+				holds |= r.bit
+			}
+		}
 	}
-	g := gs[c.gateText]
-	if g == nil {
-		g = &gate{when: c.gate}
-		gs[c.gateText] = g
-	}
-	return g
+	return holds
 }
 
 // condition is a compiled condition in two parts, which must both be true.

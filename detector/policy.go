@@ -76,22 +76,21 @@ var (
 
 // Check says what is wrong with the policy, if anything is.
 func (p Policy) Check() error {
-	_, err := p.prepare(make(gates))
+	_, err := p.prepare()
 	return err
 }
 
 // rule is a policy ready to be applied.
 type rule struct {
 	Policy
-	n    int     // its place among the rules
-	bit  uint64  // the same, in a watch
-	hold int64   // For in microseconds
-	net  bool    // it judges nets
-	gate *gate   // what its condition begins with, if that is about the pool only
-	when verdict // the rest of it
+	n    int    // its place among the rules
+	bit  uint64 // the same, in a watch
+	hold int64  // For in microseconds
+	net  bool   // it judges nets
+	when condition
 }
 
-func (p Policy) prepare(shared gates) (*rule, error) {
+func (p Policy) prepare() (*rule, error) {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w %q: %s", ErrPolicy, p.Name, fmt.Sprintf(format, args...))
 	}
@@ -115,7 +114,7 @@ func (p Policy) prepare(shared gates) (*rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: condition: %w", ErrPolicy, p.Name, err)
 	}
-	return &rule{Policy: p, hold: p.For.Microseconds(), net: p.Level == LevelNet, gate: shared.of(&when), when: when.rest}, nil
+	return &rule{Policy: p, hold: p.For.Microseconds(), net: p.Level == LevelNet, when: when}, nil
 }
 
 func prepareAll(ps []Policy) ([]*rule, error) {
@@ -124,9 +123,8 @@ func prepareAll(ps []Policy) ([]*rule, error) {
 	}
 	var rules []*rule
 	var errs []error
-	shared := make(gates)
 	for i, p := range ps {
-		r, err := p.prepare(shared)
+		r, err := p.prepare()
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -138,16 +136,6 @@ func prepareAll(ps []Policy) ([]*rule, error) {
 		rules = append(rules, r)
 	}
 	return rules, errors.Join(errs...)
-}
-
-// judging are the rules that judge nets, or those that do not.
-func judging(all []*rule, net bool) (some []*rule) {
-	for _, r := range all {
-		if r.net == net {
-			some = append(some, r)
-		}
-	}
-	return some
 }
 
 // covers says whether the rule looks at the pool.
