@@ -42,6 +42,7 @@ type stretch struct {
 
 const (
 	maxSizes     = 64
+	maxThreads   = 1 << 18 // more are not believed
 	maxStretches = 512
 	// pause is how long without refusals ends a stretch.
 	pause  = 60 * micros
@@ -112,6 +113,7 @@ func (p *pool) resize(threads int, now int64) {
 	if threads <= 0 {
 		return
 	}
+	threads = min(threads, maxThreads)
 	if n := len(p.sizes); n > 0 && p.sizes[n-1].threads == threads {
 		return
 	}

@@ -180,7 +180,7 @@ func (r *Recorder) refused(e *connlog.Event) {
 		p.resize(e.Threads, r.clock.now)
 	}
 	n := max(e.Count, 1)
-	r.keep(p, arrival{at: r.clock.now, hold: int64(max(e.Busy, 0)), source: src,
+	r.keep(p, arrival{at: r.clock.now, hold: int64(min(max(e.Busy, 0), maxThreads)), source: src,
 		count: uint32(min(n, maxCount)), service: service, refused: true})
 	p.refuse(r.clock.now, n)
 }

@@ -42,7 +42,8 @@ func ErlangThreads(a, target float64) (int, bool) {
 	if !(a > 0) {
 		return 0, true
 	}
-	if math.IsInf(a, 1) || math.IsNaN(target) {
+	// At least the part 1 - n/a is refused, whoever comes when.
+	if math.IsNaN(target) || a*(1-target) > MaxArrivals {
 		return MaxArrivals, false
 	}
 	b := 1.0
