@@ -22,6 +22,20 @@
 // hold a thread are never forgotten; of the others, Options.MaxSources are
 // remembered.
 //
+// # Nets
+//
+// The sources of a net are one attacker often enough: 200 addresses of a /24
+// with a thread each, or one host that hops through its /48. So the same
+// figures are kept for nets, with their members; a source's condition can ask
+// for those of its own net, and a policy of LevelNet judges nets, at ticks.
+// Nothing is done for a net while nothing happens in it: its loads are sums over
+// the threads taken and given back, and are worked out when somebody asks.
+//
+// A decision about a net is about its narrowest prefix that explains the load,
+// which may be a single source. There is none while an address of the net has
+// proven itself within a day; that is remembered, by the hour, for all nets that
+// there are, in a table of fixed size that can only be too careful.
+//
 // # Time
 //
 // Time is that of the log. A line first lets the ticks pass that lie before it,
@@ -37,7 +51,7 @@
 // # Conditions
 //
 // A policy's condition is written in the expr language, over the figures that
-// Figures lists, for one source in one pool:
+// Figures lists, for one source or one net in one pool:
 //
 //	unproven.load1 >= 0.1 * pool.threads && pool.busy >= 0.8 * pool.threads
 //
@@ -48,8 +62,9 @@
 // # Decisions
 //
 // A policy decides once about a source until its condition has been false
-// again. While a decision about a source stands, there is no further one that
-// is as weak or weaker, by any policy; a ban may follow a suggestion. When too
+// again. While a decision about a source stands, or about a net that it is in,
+// there is no further one that is as weak or weaker, by any policy; a ban may
+// follow a suggestion. When too
 // many bans fall into one minute, the further ones become suggestions.
 //
 // # Files and restarts
