@@ -21,6 +21,9 @@ type Past struct {
 	// Until is when it ends or ended; zero if not known. A source with a ban
 	// that still stands gets no further one.
 	Until time.Time
+	// Forgiven is one that a person lifted. It counts for nothing, also when
+	// the log that made it is read again.
+	Forgiven bool
 }
 
 // past is a Past as it is remembered.
@@ -28,6 +31,7 @@ type past struct {
 	id        string
 	at, until int64
 	bits      uint8 // of the target; what a net remembers may be a part of it
+	forgiven  bool
 }
 
 // target is what a decision is about: leading bits of an address in its 16
@@ -116,7 +120,7 @@ func newMemory(size int, earlier []Past, source, net connlog.Level) (*memory, er
 		if !ok {
 			continue
 		}
-		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro(), bits: t.bits}
+		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro(), bits: t.bits, forgiven: p.Forgiven}
 		if p.Until.After(p.At) {
 			b.until = p.Until.UnixMicro()
 		}
@@ -236,7 +240,7 @@ func (r *record) remember(b past) {
 // they do not count.
 func (r *record) duration(p *Policy, now int64) (d time.Duration, earlier int) {
 	for _, b := range r.bans {
-		if b.at < now && (p.Escalate.Memory == 0 || now-b.at <= p.Escalate.Memory.Microseconds()) {
+		if b.at < now && !b.forgiven && (p.Escalate.Memory == 0 || now-b.at <= p.Escalate.Memory.Microseconds()) {
 			earlier++
 		}
 	}

@@ -25,6 +25,9 @@ func (r *record) history(now int64) banHistory {
 		if b.at >= now {
 			break
 		}
+		if b.forgiven {
+			continue
+		}
 		if h.bans > 0 && b.at-end <= returned {
 			h.returns++
 		}

@@ -105,11 +105,10 @@ func (c *Config) detectorOptions() detector.Options {
 }
 
 // earlierBans returns what the list remembers of the policies' bans, for
-// escalation. A ban that a person lifted was a mistake, or is forgiven: it
-// does not count, and neither does a suggestion that nobody approved.
+// escalation. A suggestion that nobody approved is none.
 func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, error) {
 	bans, err := list.Bans(ctx, banlist.Filter{
-		States: []banlist.State{banlist.Active, banlist.Expired},
+		States: []banlist.State{banlist.Active, banlist.Expired, banlist.Lifted},
 		Origin: banlist.OriginPolicy,
 		Banned: true,
 		Brief:  true,
@@ -133,16 +132,21 @@ func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, erro
 			continue
 		}
 		past[at].Source = around(past[at].Source, p.Source)
+		past[at].Forgiven = past[at].Forgiven && p.Forgiven
 	}
 	return past, nil
 }
 
 // asPast writes an entry of the list as what the detector remembers. It began
 // so long before its end as it lasts: the list may have learned of it later.
+// One that a person lifted was a mistake, or is forgiven.
 func asPast(b *banlist.Ban) detector.Past {
 	p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created, Until: b.Expires}
 	if !b.Expires.IsZero() && b.Duration > 0 {
 		p.At = b.Expires.Add(-b.Duration)
+	}
+	if b.State == banlist.Lifted {
+		p.Forgiven, p.Until = true, b.Decided
 	}
 	return p
 }
