@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -179,6 +180,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			most := int64(unraced(64)) << 20
+			if len(line) < 10 { // There is an error for each of them.
+				most /= 16
+			}
 			b := &bomb{text: line, most: most}
 			var peak uint64
 			n := 0
@@ -298,7 +302,10 @@ func TestLeftEarly(t *testing.T) {
 	for left := range 5 {
 		r := bulk.NewReader(text("log", log), bulk.Options{ChunkBytes: 10_000})
 		n := 0
-		for range r.Batches(t.Context()) {
+		for _, err := range r.Batches(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if n++; n > left {
 				break
 			}
@@ -308,5 +315,66 @@ func TestLeftEarly(t *testing.T) {
 				t.Errorf("read twice: %v", err)
 			}
 		}
+	}
+}
+
+// TestLongLineCutOff wants a line that is too long, and cut off by damage, not
+// to count as one.
+func TestLongLineCutOff(t *testing.T) {
+	var long bytes.Buffer
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20_000 {
+		long.WriteByte(byte('a' + rng.IntN(26)))
+	}
+	packed := gzipped(t, []byte(twoLines+long.String()+"\n"))
+	for _, limit := range []int{1000, connlog.DefaultMaxLineBytes} {
+		got := readAll(t, t.Context(), text("cut", packed[:len(packed)-3000]), bulk.Options{ChunkBytes: 500, MaxLineBytes: limit})
+		if f := got.files[0]; f.Lines != 2 || f.Events != 2 || f.TooLong != 0 || len(got.errs) != 1 {
+			t.Errorf("limit %d: %+v, %v", limit, f, got.errs)
+		}
+	}
+}
+
+// TestFilesAreClosed leaves a loop early, with files that were looked at and
+// not read yet, and one that can be opened only once.
+func TestFilesAreClosed(t *testing.T) {
+	descriptors := func() int {
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("cannot see what is open: ", err)
+		}
+		return len(open)
+	}
+	dir := t.TempDir()
+	var paths []string
+	for i := range 20 {
+		paths = append(paths, filepath.Join(dir, fmt.Sprint(i)))
+		if err := os.WriteFile(paths[i], gzipped(t, newGenerator(uint64(i), 20, false).log(50_000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // only read
+	if _, err := w.WriteString(later); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	paths = append(paths, fmt.Sprintf("/dev/fd/%d", r.Fd()))
+	before := descriptors()
+	for batch, err := range bulk.NewReader(bulk.Files(paths...), bulk.Options{ChunkBytes: 1000}).Batches(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if batch.File.Events > 10 {
+			break
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors are open, %d before", after, before)
 	}
 }

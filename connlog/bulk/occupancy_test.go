@@ -178,3 +178,35 @@ func TestOccupancyOfRepeats(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestHeadWithAHole wants a file's head that lacks a line to end nothing.
+func TestHeadWithAHole(t *testing.T) {
+	for _, hole := range []bool{false, true} {
+		begin := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
+		a, b := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("198.51.100.7")
+		log := []connlog.Event{
+			{Kind: connlog.Open, Conn: 1, ClientIP: a}, {Kind: connlog.Open, Conn: 2, ClientIP: b},
+			{Kind: connlog.Start, Continued: true},
+			{Kind: connlog.Open, Conn: 2, ClientIP: b, Held: time.Second},
+			{Kind: connlog.Beat}, {Kind: connlog.Beat},
+		}
+		occupancy := bulk.NewOccupancy(connlog.Level{})
+		for i := range log {
+			e := &log[i]
+			e.Time, e.Boot, e.Seq = begin.Add(time.Duration(i)*time.Second), "b", uint64(i+1)
+			if hole && i > 2 {
+				e.Seq++
+			}
+			occupancy.Observe(e)
+		}
+		want := 4 * time.Second // until the head is over, which does not name it
+		if hole {
+			want = 5 * time.Second // until the end
+		}
+		for _, h := range occupancy.Sources() {
+			if h.Source.Addr() == a && (h.Time != want || h.OpenAtEnd == 1 != hole) {
+				t.Errorf("hole %v: %+v, want %v", hole, h, want)
+			}
+		}
+	}
+}
