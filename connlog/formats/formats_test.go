@@ -109,6 +109,22 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// TestLongNames cuts what a stranger made long, and mends what is no UTF-8.
+func TestLongNames(t *testing.T) {
+	f, _ := ByName("vsftpd")
+	var users []string
+	p := f.NewParser(Options{})
+	for _, user := range []string{strings.Repeat("x", 600), "a\xffb"} {
+		line := `Mon Nov 23 12:35:39 2026 [pid 1] [` + user + `] FAIL LOGIN: Client "203.0.113.15"`
+		if err := p.Parse([]byte(line), func(e *connlog.Event) { users = append(users, e.User) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(users) != 2 || users[0] != strings.Repeat("x", 512) || users[1] != "a\uFFFDb" {
+		t.Errorf("got %q", users)
+	}
+}
+
 // TestFormatsSayWhatTheyGive holds the table of formats against what they do.
 func TestFormatsSayWhatTheyGive(t *testing.T) {
 	names := map[string]bool{}

@@ -39,8 +39,12 @@ func TestMapping(t *testing.T) {
 	}
 	got := mapped(f, `at,agent,ip,ms,code,user`, `2026-11-23T12:35:16.5Z,"x"",192.0.2.66,1,200,""y",192.0.2.7,1250,200,"anna, ""x"""`,
 		`2026-11-23T12:35:16.5Z,x,192.0.2.7`, `2026-11-23T12:35:16.5Z,"x,192.0.2.7,1,200,`)
-	if bad := "! formats: not a line of the format\n"; got != want+bad+bad {
+	const bad = "! formats: not a line of the format\n"
+	if got != want+bad+bad {
 		t.Errorf("CSV: got\n%swant\n%s", got, want)
+	}
+	if got := mapped(f, `at,ip,ip,ms,code`, `1795437316,192.0.2.7,192.0.2.8,1,200`); got != bad {
+		t.Errorf("two columns of one name: got %q", got)
 	}
 	traffic, err := Mapping{Peer: "peer", Begin: "from", End: "to", BytesIn: "in", BytesOut: "out"}.CSV('\t')
 	if err != nil {

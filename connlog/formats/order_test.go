@@ -22,7 +22,7 @@ func TestOrder(t *testing.T) {
 		clock := now()
 		for i := range 500 {
 			clock = clock.Add(time.Duration(random.IntN(5)) * time.Second)
-			e := connlog.Event{Kind: connlog.Close, Conn: uint64(i), Time: clock.Add(-time.Duration(random.Int64N(int64(window) + 1)))}
+			e := connlog.Event{Kind: connlog.Close, Conn: uint64(i), Time: clock.Add(-time.Duration(random.Int64N(int64(window/time.Second)+1)) * time.Second)}
 			in = append(in, e)
 			order.Add(&e)
 		}
@@ -110,5 +110,29 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	if n := len(p.open.queue); n > 3*limit+32 {
 		t.Errorf("%d places for %d sessions", n, limit)
+	}
+}
+
+// TestPlacesAreBounded opens and closes many connections while one stays open.
+func TestPlacesAreBounded(t *testing.T) {
+	f, _ := ByName("openssh")
+	p := f.NewParser(Options{Now: now(), MaxOpen: 10})
+	parse := func(text string) {
+		t.Helper()
+		if err := p.Parse([]byte("Nov 23 12:35:31 vm sshd[1]: "+text), func(*connlog.Event) {}); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+	}
+	parse("Connection from 203.0.113.14 port 1 on 192.0.2.1 port 22")
+	for range 1000 {
+		parse("Connection from 203.0.113.14 port 2 on 192.0.2.1 port 22")
+		parse("Connection closed by 203.0.113.14 port 2 [preauth]")
+	}
+	if n := len(p.open.queue); n > 100 {
+		t.Errorf("%d places are kept for one connection", n)
+	}
+	parse("Connection closed by 203.0.113.14 port 1 [preauth]")
+	if n := p.Finish(nil); n != 0 {
+		t.Errorf("%d open at the end", n)
 	}
 }

@@ -45,6 +45,15 @@ Nov 23 12:35:24 mx postfix/smtpd[3]: improper command pipelining after AUTH from
 1123 12:35:23.000 close smtp #1 192.0.2.7 held=1s proven=true fails=0 client
 1123 12:35:24.000 fail smtp #0 192.0.2.8 command
 `},
+		{"a line of another client is not the session's", "postfix", `
+Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
+Nov 23 12:35:17 mx postfix/smtpd[3]: warning: b[192.0.2.8]: SASL LOGIN authentication failed: no, sasl_username=root
+Nov 23 12:35:18 mx postfix/smtpd[3]: timeout after DATA from b[192.0.2.8]
+Nov 23 12:35:19 mx postfix/smtpd[3]: disconnect from a[192.0.2.7] ehlo=1 commands=1`, `
+1123 12:35:16.000 open smtp #1 192.0.2.7
+1123 12:35:17.000 fail smtp #0 192.0.2.8 login "root"
+1123 12:35:19.000 close smtp #1 192.0.2.7 held=3s proven=false fails=0 client
+`},
 		{"a process that begins again has lost an end", "postfix", `
 Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
 Nov 23 12:35:26 mx postfix/smtpd[3]: connect from b[192.0.2.8]`, `

@@ -39,6 +39,11 @@ Nov 23 12:38:27 lb haproxy[16697]: Proxy web stopped (cumulated conns: FE: 206, 
 1123 06:56:31.000 fail fe #3 192.0.2.10 tls
 1123 06:56:31.000 close fe #3 192.0.2.10 held=0s proven=false fails=1 error
 `},
+		{"an answer that did not go out whole proves nothing", "haproxy", `
+192.0.2.9:1 [23/Nov/2026:06:56:28.088] fe be/s1 0/0/0/1/60000 200 20602 - - CD-- 19/19/3/4/0 0/0 "GET / HTTP/1.1"`, `
+1123 06:56:28.088 open fe #1 192.0.2.9:1
+1123 06:57:28.088 close fe #1 192.0.2.9 held=1m0s proven=false fails=0 reset
+`},
 		{"a log-format of one's own is no httplog", "haproxy", `
 Nov 23 12:31:14 lb haproxy[3025799]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 0 6844`, `
 `},
