@@ -109,7 +109,8 @@ func (d *Detector) subject(r *rule) (target, bool) {
 }
 
 // leastBlame is the blame, in refusals per minute, below which a ban would
-// avert none: a source that held a thread at some refusal half an hour ago.
+// avert none: that of one who held all threads at one refusal, nearly five
+// minutes ago.
 const leastBlame = 0.01
 
 // tick looks at all who hold a thread.
