@@ -11,13 +11,15 @@
 //		err := p.Parse(line, order.Add)
 //		...
 //	}
-//	p.Finish(order.Add)
 //	order.Flush()
 //
 // A line gives any number of events. A log that is written when a connection
 // ends and says how long it lasted gives its opening, its proof and its close
 // with that one line, so events lie before those of earlier lines: [Order]
 // sorts them in bounded memory.
+//
+// [Layout] makes a format of the layout that a web server was given, and
+// [Mapping] one of any JSON or table.
 //
 // # What a log can tell
 //
@@ -30,8 +32,8 @@
 //     that long before.
 //   - An end that says nothing of its beginning is an orphan; it is counted,
 //     and gives no event.
-//   - What has not ended when the log does is closed by nothing: Finish counts
-//     it, and whoever adds up times clips it there.
+//   - What has not ended when the log does is closed by nothing: Parser.Open
+//     counts it, and whoever adds up times clips it there.
 //   - Failures and proofs whose connection is not known are events with the
 //     connection 0.
 //

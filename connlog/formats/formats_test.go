@@ -104,7 +104,7 @@ func TestOptions(t *testing.T) {
 	if got.Service != "mail" || got.Boot != "b" || got.Conn != 7 || !got.Time.Equal(time.Date(2026, 11, 23, 11, 35, 16, 0, time.UTC)) {
 		t.Errorf("got %+v", got)
 	}
-	if n := parser.Finish(nil); n != 1 {
+	if n := parser.Open(); n != 1 {
 		t.Errorf("%d open at the end, want 1", n)
 	}
 }

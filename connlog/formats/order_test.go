@@ -105,8 +105,8 @@ func TestSessionsAreBounded(t *testing.T) {
 			t.Fatalf("%v: %s", err, line)
 		}
 	}
-	if opens != many || closes != many-limit || p.Finish(nil) != limit {
-		t.Errorf("%d opened, %d closed, %d open; want %d, %d, %d", opens, closes, p.Finish(nil), many, many-limit, limit)
+	if opens != many || closes != many-limit || p.Open() != limit {
+		t.Errorf("%d opened, %d closed, %d open; want %d, %d, %d", opens, closes, p.Open(), many, many-limit, limit)
 	}
 	if n := len(p.open.queue); n > 3*limit+32 {
 		t.Errorf("%d places for %d sessions", n, limit)
@@ -132,7 +132,7 @@ func TestPlacesAreBounded(t *testing.T) {
 		t.Errorf("%d places are kept for one connection", n)
 	}
 	parse("Connection closed by 203.0.113.14 port 1 [preauth]")
-	if n := p.Finish(nil); n != 0 {
+	if n := p.Open(); n != 0 {
 		t.Errorf("%d open at the end", n)
 	}
 }

@@ -53,9 +53,8 @@ func (p *Parser) Parse(line []byte, emit func(*connlog.Event)) error {
 // maxLine is the length of a line that is looked at.
 const maxLine = 1 << 20
 
-// Finish says that the log is at its end, and returns how many connections
-// were open then as far as it told.
-func (p *Parser) Finish(func(*connlog.Event)) (openAtEnd int) { return p.open.size() }
+// Open is the number of connections that are open as far as the log has told.
+func (p *Parser) Open() int { return p.open.size() }
 
 // begin clears the event that the next send gives away.
 func (p *Parser) begin(kind connlog.Kind, at int64, addr netip.Addr, service string) *connlog.Event {

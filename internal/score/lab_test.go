@@ -212,7 +212,7 @@ func labEvents(t *testing.T, f formats.Format, lines []string) []connlog.Event {
 	if len(events) == 0 {
 		t.Fatal("no events")
 	}
-	if n := p.Finish(order.Add); n != 0 {
+	if n := p.Open(); n != 0 {
 		t.Errorf("%d connections are open at the end", n)
 	}
 	return events
