@@ -1,7 +1,6 @@
 package cause
 
 import (
-	"net/netip"
 	"os"
 	"slices"
 	"testing"
@@ -61,23 +60,14 @@ func TestScenariosGetTheirVerdict(t *testing.T) {
 			t.Parallel()
 			for seed := range seeds {
 				r := record(t, &s, seed+1)
-				rep := worst(t, r, loss.Question{Seed: seed})
+				rep := worst(t, r, loss.Question{Seed: seed, Seeds: 3, Singles: 2})
 				d := rep.Diagnosis
 				t.Logf("%d: %v also %v; tried %d refused %d/%v ban %v nowait %v threads %v, idle %d %v", seed+1, d.Finding.Verdict, d.Finding.Also, d.Finding.Grounds.Tried, d.Recorded,
 					d.Refused, d.Finding.Grounds.Ban, d.Finding.Grounds.NoWait, d.Finding.Grounds.Threads, len(rep.Idle), rep.Notes)
 				if got := rep.Verdict().String(); got != string(s.Truth.Verdict) {
 					t.Errorf("seed %d: %s, want %s", seed+1, got, s.Truth.Verdict)
 				}
-				for _, z := range r.Stretches() {
-					rep, err := r.Report(z, loss.Question{Seed: seed})
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Logf("   %s %v..%v %d: %v also %v, %v", z.Pool, z.From.Format(time.TimeOnly), z.To.Format(time.TimeOnly), z.Refused, rep.Verdict(), rep.Diagnosis.Finding.Also, rep.Notes)
-				}
 			}
 		})
 	}
 }
-
-var _ netip.Prefix
