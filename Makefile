@@ -3,7 +3,7 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 BIN := $(CURDIR)/bin
 
-.PHONY: check test bench soak run lint fuzz
+.PHONY: check test bench soak scenarios run lint fuzz
 
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
@@ -22,6 +22,11 @@ bench:
 SOAK ?= --for 60s
 soak:
 	go run ./internal/soak $(SOAK)
+
+# Prints what the default policies do in each scenario. The table is kept in
+# testdata/scenarios.txt.
+scenarios:
+	@go run ./internal/score/cmd
 
 run:
 	go run ./cmd/overstay serve

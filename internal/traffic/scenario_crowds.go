@@ -94,7 +94,7 @@ func serverScenarios() []Scenario {
 	}
 	healthyClock.simulation.Restarts = []Restart{{At: 7 * time.Minute, Down: 2 * time.Second, Crash: true}}
 	both := attackers(Holding, SMTP, 80, at(villain))
-	both.From = 5 * time.Second
+	both.From = 30 * time.Second
 	return []Scenario{
 		stop, crash, clock, healthyClock,
 		scene("scanner-stalls", "The only scanner stands still for two minutes.",
