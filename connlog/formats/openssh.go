@@ -72,9 +72,11 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 		return p.sshUnwelcome(h, b)
 	case 'T':
 		if rest, ok := after(b, "Timeout before authentication for "); ok {
-			if addr, n, ok := sshTail(rest); ok {
-				return p.closed(p.sshKey(addr, n), h.at, connlog.EndTimeout)
-			}
+			return p.sshLeft(h, rest, connlog.EndTimeout, true)
+		}
+	case 's':
+		if rest, ok := after(b, "ssh_dispatch_run_fatal: Connection from "); ok {
+			return p.sshBroken(h, rest)
 		}
 	case 'B', 'b', 'd', 'r':
 		return p.sshOdd(h, b)
@@ -181,7 +183,8 @@ func sshProtocol(b []byte) bool {
 }
 
 // sshConnection reads the lines of a connection's beginning and end. One that
-// ends early, and whose beginning the log does not tell, has at least failed.
+// ends early, before its login, and whose beginning the log does not tell, has
+// at least failed.
 func (p *Parser) sshConnection(h *syslogHead, b []byte, early bool) error {
 	if rest, ok := after(b, "Connection from "); ok {
 		if addr, n, _, ok := sshHead(rest); ok && n > 0 {
@@ -206,7 +209,12 @@ func (p *Parser) sshConnection(h *syslogHead, b []byte, early bool) error {
 		}
 		return ErrSkip
 	}
-	addr, n, ok := sshTail(rest)
+	return p.sshLeft(h, rest, end, early)
+}
+
+// sshLeft ends the session of whom the line's end names.
+func (p *Parser) sshLeft(h *syslogHead, b []byte, end connlog.End, early bool) error {
+	addr, n, ok := sshTail(b)
 	if !ok {
 		return ErrSkip
 	}
@@ -279,15 +287,20 @@ func (l *lately) forget(k key) bool {
 	return true
 }
 
+// sshBroken is a failure of whom the text begins with.
+func (p *Parser) sshBroken(h *syslogHead, b []byte) error {
+	addr, n, _, ok := sshHead(b)
+	if !ok {
+		return ErrSkip
+	}
+	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+}
+
 // sshUnwelcome reads "User root from ADDRESS not allowed because ...", whose
 // user exists, and "Unable to negotiate with ADDRESS port PORT: ...".
 func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
 	if rest, ok := after(b, "Unable to negotiate with "); ok {
-		addr, n, _, ok := sshHead(rest)
-		if !ok {
-			return ErrSkip
-		}
-		return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+		return p.sshBroken(h, rest)
 	}
 	rest, ok := after(b, "User ")
 	rest, _, ok2 := cutLast(rest, " not allowed because ")
@@ -307,11 +320,7 @@ func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
 		return p.sshFailed(h, rest)
 	}
 	if rest, ok := after(b, "banner exchange: Connection from "); ok {
-		addr, n, _, ok := sshHead(rest)
-		if !ok {
-			return ErrSkip
-		}
-		return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
+		return p.sshBroken(h, rest)
 	}
 	if rest, ok := after(b, "refused connect from "); ok { // by TCP wrappers
 		_, text, ok := cutLast(rest, " (")

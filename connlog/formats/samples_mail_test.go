@@ -110,7 +110,7 @@ Nov 23 12:35:42 vm sshd[3]: fatal: Timeout before authentication for 192.0.2.3 p
 1123 12:35:38.000 refuse ssh #0 203.0.113.15 busy
 1123 12:35:39.000 fail ssh #0 203.0.113.16 login "root"
 1123 12:35:40.000 fail ssh #0 203.0.113.17 command
-! formats: an end without a beginning
+1123 12:35:42.000 fail ssh #0 192.0.2.3 command
 `},
 	}
 }
