@@ -134,12 +134,3 @@ func (r *Row) judge(w *watch) {
 		r.Strayed[p] += n
 	}
 }
-
-// Precision is the part of the decisions that are about attackers; 1 if there
-// are none.
-func (r *Row) Precision() float64 {
-	if r.Right+r.Wrong == 0 {
-		return 1
-	}
-	return float64(r.Right) / float64(r.Right+r.Wrong)
-}

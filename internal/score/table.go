@@ -31,7 +31,7 @@ func Write(w io.Writer, rows []Row) error {
 	for i := range rows {
 		r := &rows[i]
 		line(&b, r.Scenario, string(r.True), fmt.Sprintf("%d/%d", r.Verdicts[string(r.True)], r.Seeds),
-			fmt.Sprintf("%.3f", r.Precision()), r.of(r.Found), r.of(r.Stopped), r.first(),
+			r.precision(), r.of(r.Found), r.of(r.Stopped), r.first(),
 			count(r.Attempts), count(r.Before), count(r.Foretold), count(r.After), strconv.Itoa(len(r.Harmed)))
 	}
 	_, err := io.WriteString(w, b.String())
@@ -57,7 +57,22 @@ func (r *Row) of(n int) string {
 	if r.Owed == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.3f", float64(n)/float64(r.Owed))
+	return part(n, r.Owed)
+}
+
+// part is cut and not rounded: 1.000 is all of them.
+func part(n, of int) string {
+	thousandths := n * 1000 / of
+	return fmt.Sprintf("%d.%03d", thousandths/1000, thousandths%1000)
+}
+
+// precision is the part of the decisions that are about attackers; all of them
+// if there are none.
+func (r *Row) precision() string {
+	if r.Right+r.Wrong == 0 {
+		return part(1, 1)
+	}
+	return part(r.Right, r.Right+r.Wrong)
 }
 
 func (r *Row) first() string {
