@@ -64,6 +64,7 @@ type term struct {
 	truth   verdict
 	literal bool
 	n       float64 // the literal
+	beyond  number  // of max(n, beyond), else nil
 }
 
 type compiler struct {
@@ -229,6 +230,13 @@ func withLiteral(op string, left, right term) (t term, ok bool) {
 	case op == ">=" && right.literal:
 		n := right.n
 		t.truth = func(v *view) bool { return x(v) >= n }
+	case op == ">=" && right.beyond != nil:
+		// Mostly the literal decides. What is not a number is no maximum.
+		n, beyond := right.n, right.beyond
+		t.truth = func(v *view) bool {
+			is := x(v)
+			return is >= n && !(beyond(v) > is)
+		}
 	case op == "*" && left.literal:
 		n := left.n
 		t.value = func(v *view) float64 { return n * y(v) }
@@ -280,10 +288,15 @@ func (c *compiler) builtin(n *ast.BuiltinNode) (term, error) {
 	if len(n.Arguments) == 0 {
 		return term{}, fault(n, "%s of nothing", n.Name)
 	}
-	result, err := c.number(n.Arguments[0])
+	first, err := c.term(n.Arguments[0])
+	if err == nil && first.value == nil {
+		err = fault(n.Arguments[0], "a number is needed here")
+	}
 	if err != nil {
 		return term{}, err
 	}
+	result := first.value
+	var beyond number
 	if n.Name == "abs" {
 		return term{value: func(v *view) float64 { return math.Abs(result(v)) }}, nil
 	}
@@ -298,11 +311,14 @@ func (c *compiler) builtin(n *ast.BuiltinNode) (term, error) {
 			result = func(v *view) float64 { return lesser(x(v), y(v)) }
 		case "max":
 			result = func(v *view) float64 { return -lesser(-x(v), -y(v)) }
+			if first.literal && len(n.Arguments) == 2 {
+				beyond = y
+			}
 		default:
 			return term{}, fault(n, "%s is not for conditions", n.Name)
 		}
 	}
-	return term{value: result}, nil
+	return term{value: result, n: first.n, beyond: beyond}, nil
 }
 
 func (c *compiler) choice(n *ast.ConditionalNode) (term, error) {

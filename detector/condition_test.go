@@ -29,6 +29,8 @@ var corpus = []string{
 	"open > 2 && load1 > 2 || load5 > 4 && fails > 4 || short > 8", "(open > 2 || load1 > 2) && (load5 > 4 && fails > 4) && short > 2",
 	"1 < open && open < 9", "thread_seconds > 1e3", "0x10 > open", "1_0 > open",
 	"if open > 3 { load1 > 2 } else { load1 > 4 }",
+	"open >= max(3, load1)", "load1 >= max(2, 0.1 * open / load5)", "open >= max(load1, 3)", "open >= max(3, load1, load5)",
+	"open >= max(4, 0 * (load1 / 0))", "0 * (load1 / 0) >= max(4, open)", "open >= max(0 * (load1 / 0), 3)",
 	"net.open > 3", "net.unproven.others >= max(3, 0.1 * pool.threads)", "net.unproven.mean_age + net.load1 > open",
 	"pool.busy > 3 && pool.refused > 2 && net.blame1 > 1 && net.proven_age > 3600", "pool.busy > 3 && pool.refused > 2",
 	"pool.busy > 3 && open > 2 && pool.refused > 2 || history.returns > 1", "history.bans > 1 && history.since < 60",

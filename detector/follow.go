@@ -64,7 +64,7 @@ func (d *Detector) internal(t time.Time) (int64, bool) {
 	if s < firstMicro/micros || s >= lastMicro/micros {
 		return 0, false
 	}
-	return t.UnixMicro() + d.shift, true
+	return s*micros + int64(t.Nanosecond())/1000 + d.shift, true
 }
 
 // logTime turns our time into that of the log.
