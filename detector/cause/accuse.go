@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // group is a suspect with its sources in a scene.
@@ -11,6 +12,7 @@ type group struct {
 	Accused
 	members []uint32
 	bans    []suspicion
+	last    time.Duration // when one of them last came
 	// What the sweep keeps: the threads that it holds, and what a thread had
 	// been charged when that number last changed.
 	held int
@@ -91,6 +93,18 @@ func four(s source) int {
 		return 1
 	}
 	return 0
+}
+
+// outlived says whether a suspect came again after its last ban ended.
+func (c *scene) outlived(g *group) bool {
+	until := int64(firstMicro)
+	for _, b := range g.bans {
+		if b.until <= b.from {
+			return false
+		}
+		until = max(until, b.until)
+	}
+	return c.since(until) < g.last
 }
 
 // sort parts the groups in those with blame, the most of it first, and those

@@ -62,10 +62,9 @@ func (r *Report) Verdict() loss.Verdict { return r.Diagnosis.Finding.Verdict }
 // Assumptions that every number of a report rests on.
 func assumptions() []string {
 	return []string{
-		"Clients come when they came; who was served is served for as long as before, or refused.",
 		"Who was refused would have taken as long as a random other connection of its source, or else of its service.",
-		"A single client that tries again within a minute comes for the same thing, and stops once it is served.",
-		"Nobody tries more often than in the log, and a ban makes no message of others wait less for the scanner.",
+		"A client that tries again within a minute comes for the same thing, and once it is served it comes as often as it does when it is; who is refused tries no more often than in the log.",
+		"Messages wait for the scanner in one queue, with as many scanners as explain best what they waited.",
 		"Ranges are over random draws; they do not tell of what the assumptions miss.",
 	}
 }
@@ -108,6 +107,15 @@ func (r *Recorder) Report(s Stretch, q loss.Question) (*Report, error) {
 	}
 	slices.SortFunc(rep.Idle, func(a, b Accused) int { return comparePrefixes(a.Source, b.Source) })
 	rep.Notes = append(scene.notes, r.notes(scene)...)
+	again := 0
+	for _, g := range accused {
+		if scene.outlived(g) {
+			again++
+		}
+	}
+	if again > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("Suspects that came again after their bans had ended: %d. With the bans in force, they would have been banned again.", again))
+	}
 	return rep, nil
 }
 

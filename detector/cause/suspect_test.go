@@ -161,6 +161,23 @@ func TestPolicyIsTimed(t *testing.T) {
 		if rep.Diagnosis.Together.Averted.Median != 300 {
 			t.Errorf("%s: averts %v in all", name, rep.Diagnosis.Together.Averted)
 		}
+		if len(rep.Notes) > 0 {
+			t.Errorf("%s: notes %q", name, rep.Notes)
+		}
+	}
+}
+
+// TestOutlivedBan has a source that comes again after its ban has ended, which
+// with the ban in force would have been banned again.
+func TestOutlivedBan(t *testing.T) {
+	l := siege(Options{})
+	end := l.now
+	l.now = epoch.Add(5 * time.Second)
+	l.suspect(crook+"/32", 3*time.Second)
+	l.now = end
+	rep := l.report(t, "www")
+	if len(rep.Notes) != 1 || !strings.HasPrefix(rep.Notes[0], "Suspects that came again after their bans had ended: 1.") {
+		t.Errorf("notes %q", rep.Notes)
 	}
 }
 

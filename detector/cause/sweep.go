@@ -31,6 +31,9 @@ func (c *scene) sweep(all []*group) {
 		for len(ends) > 0 && ends[0].end <= a.At {
 			release(ends.pop().source)
 		}
+		for _, g := range of[a.Source] {
+			g.last = a.At
+		}
 		if !a.Refused {
 			held++
 			for _, g := range of[a.Source] {
