@@ -71,6 +71,11 @@ func benchLines(name string) [][]byte {
 			line("https 2026-11-23T", second, ".186641Z app/my-alb/490d68edf04676fe ", ip, ":", port, " 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 \"GET https://www.example.com:443/robots.txt HTTP/1.1\" \"curl/7.46.0\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \"Root=1-58337281-1d84f3d73c47ec4e58577259\" \"www.example.com\" \"-\" 1 2026-11-23T", second, ".000000Z \"forward\" \"-\" \"-\"")
 		case "aws-elb":
 			line("2026-11-23T", second, ".945958Z my-elb ", ip, ":", port, " 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.38.0\" - -")
+		case "overstay":
+			line(`{"time":"2026-11-23T`, second, `.500000Z","event":"open","boot":"k3v9s0q2m4x7a1bz","seq":`, strconv.Itoa(2*i+1), `,"service":"smtp","conn":`, strconv.Itoa(i+1), `,"client_ip":"`, ip, `","client_port":`, port, `,"busy":1,"threads":100}`)
+			line(`{"time":"2026-11-23T`, second, `.700000Z","event":"close","boot":"k3v9s0q2m4x7a1bz","seq":`, strconv.Itoa(2*i+2), `,"service":"smtp","conn":`, strconv.Itoa(i+1), `,"client_ip":"`, ip, `","held_us":200000,"bytes_in":4,"bytes_out":45,"end":"client"}`)
+		case "aws-vpc":
+			line("2 123456789010 eni-1235b8ca123456789 ", ip, " 192.0.2.1 ", port, " 443 6 20 4249 17954373", two2(i%60), " 17954374", two2(i%60), " ACCEPT OK")
 		case "dovecot":
 			head, id := "Nov 23 "+second+" mx1 dovecot: ", "4rB80/Bg0NsK"+strconv.Itoa(i)
 			line(head, "imap-login: Login: user=<alice@example.org>, method=PLAIN, rip=", ip, ", lip=192.0.2.1, mpid=17062, TLS, session=<", id, ">")

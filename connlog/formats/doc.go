@@ -53,6 +53,5 @@
 // is kept between lines is bounded.
 //
 // Absent on purpose: regular expressions, files and compression (connlog
-// reads those), guesses at what a log does not hold, and the wire format of
-// the connection log itself.
+// reads those), and guesses at what a log does not hold.
 package formats

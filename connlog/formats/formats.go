@@ -72,9 +72,9 @@ type Format struct {
 // All returns the formats, in the order in which Detect prefers them.
 func All() []Format {
 	return []Format{
-		haproxyFormat(),
+		nativeFormat(), haproxyFormat(),
 		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(),
-		caddyFormat(), traefikFormat(), envoyFormat(), albFormat(), elbFormat(),
+		caddyFormat(), traefikFormat(), envoyFormat(), albFormat(), elbFormat(), vpcFlowFormat(),
 		postfixFormat(), dovecotFormat(), opensshFormat(), syslogFormat(),
 		eximFormat(), vsftpdFormat(), proftpdFormat(), squidFormat(), endlesshFormat(), cowrieFormat(),
 		zeekFormat(), zeekJSONFormat(), suricataFormat(),
@@ -160,7 +160,7 @@ func (f Format) fits(head []byte) int {
 			points += countsSkipped
 		}
 	}
-	if ours*10 < lines {
+	if ours == 0 || ours*10 < lines {
 		return 0
 	}
 	return points*4 + f.weight

@@ -21,6 +21,7 @@ type Parser struct {
 	queue  sessions // messages on their way, by queue id
 	json   jsonReader
 	line   jsonLine
+	own    connlog.Parser
 	trap   cowrieLine
 
 	columns []*jsonKey // of a log that names them

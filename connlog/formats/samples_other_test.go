@@ -103,6 +103,26 @@ h2 2026-11-23T12:35:17.500000Z app/x/1 [2001:db8::9]:44741 - -1 -1 -1 460 - 34 0
 1123 12:35:19.501 proven www #2 192.0.2.11 transfer
 1123 12:35:19.501 close www #2 192.0.2.11 held=2.00111s proven=true fails=0 client
 `},
+		{"its own", "overstay", `
+{"time":"2026-11-23T12:35:16.500000Z","event":"open","boot":"b","seq":2,"service":"smtp","conn":1,"client_ip":"203.0.113.9","client_port":51234,"busy":1,"threads":100}
+{"time":"2026-11-23T12:35:17.500000Z","event":"fail","boot":"b","seq":3,"service":"smtp","conn":1,"client_ip":"203.0.113.9","what":"login","user":"x"}
+{"time":"2026-11-23T12:35:18.500000Z","event":"refuse","boot":"b","seq":4,"service":"smtp","client_ip":"192.0.2.7","reason":"busy","busy":100,"threads":100}
+{"time":"2026-11-23T12:35:19.500000Z","event":"close","boot":"b","seq":5,"service":"smtp","conn":1,"client_ip":"203.0.113.9","held_us":3000000,"end":"timeout","fails":1}
+{"time":"2026-11-23T12:35:20.500000Z","event":"something new","boot":"b","seq":6}`, `
+1123 12:35:16.500 open smtp #1 203.0.113.9:51234 1/100
+1123 12:35:17.500 fail smtp #1 203.0.113.9 login "x"
+1123 12:35:18.500 refuse smtp #0 192.0.2.7 100/100 busy
+1123 12:35:19.500 close smtp #1 203.0.113.9 held=3s proven=false fails=1 timeout
+`},
+		{"one way, to the server", "aws-vpc", `
+version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status
+2 123456789010 eni-1235b8ca 203.0.113.9 192.0.2.1 20641 22 6 20 4249 1795437316 1795437376 ACCEPT OK
+2 123456789010 eni-1235b8ca 192.0.2.1 203.0.113.9 22 20641 6 20 4249 1795437316 1795437376 ACCEPT OK
+2 123456789010 eni-1235b8ca 203.0.113.9 192.0.2.1 49761 3389 6 20 4249 1795437316 1795437376 REJECT OK
+2 123456789010 eni-1235b8ca - - - - - - - 1795437316 1795437376 - NODATA`, `
+1123 12:35:16.000 open tcp/22 #1 203.0.113.9:20641
+1123 12:36:16.000 close tcp/22 #1 203.0.113.9 held=1m0s proven=false fails=0 client
+`},
 		{"several programs", "syslog", `
 Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
 Nov 23 12:35:17 mx sshd[2]: Failed password for root from 203.0.113.14 port 40410 ssh2
