@@ -20,7 +20,8 @@ type generator struct {
 	conn    uint64
 	open    []connlog.Event
 	threads int
-	flaws   bool // or a log of a server that nothing ever happens to
+	stride  uint64 // from one connection's number to the next one's
+	flaws   bool   // or a log of a server that nothing ever happens to
 	text    []byte
 }
 
@@ -70,7 +71,7 @@ func (g *generator) step() {
 	case n == 0:
 		g.write(connlog.Event{Kind: connlog.Beat, Services: services("smtp", g.threads)})
 	case len(g.open) == 0, n < 38 && len(g.open) < g.threads:
-		g.conn++
+		g.conn += max(g.stride, 1)
 		e := connlog.Event{
 			Kind: connlog.Open, Service: "smtp", Conn: g.conn, ClientIP: g.source(),
 			ClientPort: uint16(g.rng.IntN(60_000) + 1024), Busy: len(g.open) + 1, Threads: g.threads,

@@ -33,8 +33,8 @@ type Held struct {
 type Occupancy struct {
 	level   connlog.Level
 	sources map[place]int32
-	held    []tally
-	open    map[uint64]session // by number within the boot
+	held    tallies
+	open    sessions // of the boot
 	orphans uint64
 
 	boot    string
@@ -57,10 +57,23 @@ type tally struct {
 	openAtEnd   int
 }
 
-type session struct {
-	opened int64
-	source int32
-	head   uint32 // the last head of a file that named it
+// tallies grow without being copied: there may be a million of them.
+type tallies struct {
+	blocks []*[tallyBlock]tally
+	n      int
+}
+
+const tallyBlock = 1 << 10
+
+func (t *tallies) at(i int32) *tally { return &t.blocks[i/tallyBlock][i%tallyBlock] }
+
+func (t *tallies) add(one tally) int32 {
+	i := int32(t.n)
+	if t.n++; i%tallyBlock == 0 {
+		t.blocks = append(t.blocks, new([tallyBlock]tally))
+	}
+	*t.at(i) = one
+	return i
 }
 
 // NewOccupancy returns an empty fold of sources of a level; the zero level
@@ -69,7 +82,7 @@ func NewOccupancy(level connlog.Level) *Occupancy {
 	if level == (connlog.Level{}) {
 		level = connlog.AddressLevel
 	}
-	return &Occupancy{level: level, sources: make(map[place]int32), open: make(map[uint64]session)}
+	return &Occupancy{level: level, sources: make(map[place]int32)}
 }
 
 // Observe takes in the next event of the log.
@@ -103,27 +116,24 @@ func (o *Occupancy) Observe(e *connlog.Event) {
 }
 
 func (o *Occupancy) opened(e *connlog.Event, at int64) {
-	if s, ok := o.open[e.Conn]; ok {
-		s.head = o.head // It is named again, no new one.
-		o.open[e.Conn] = s
-		return
+	if o.open.name(e.Conn, o.head) {
+		return // It is named again, no new one.
 	}
 	source, ok := o.sourceOf(e.ClientIP)
 	if !ok {
 		o.orphans++
 		return
 	}
-	t := &o.held[source]
+	t := o.held.at(source)
 	t.connections++
 	t.open++
 	t.peak = max(t.peak, t.open)
-	o.open[e.Conn] = session{opened: at - e.Held.Microseconds(), source: source, head: o.head}
+	o.open.add(e.Conn, session{opened: at - e.Held.Microseconds(), source: source, head: o.head})
 }
 
 func (o *Occupancy) closed(e *connlog.Event, at int64) {
-	if s, ok := o.open[e.Conn]; ok {
-		delete(o.open, e.Conn)
-		o.held[s.source].end(s, at)
+	if s, ok := o.open.take(e.Conn); ok {
+		o.held.at(s.source).end(&s, at)
 		return
 	}
 	source, ok := o.sourceOf(e.ClientIP)
@@ -131,14 +141,14 @@ func (o *Occupancy) closed(e *connlog.Event, at int64) {
 		o.orphans++
 		return
 	}
-	t := &o.held[source]
+	t := o.held.at(source)
 	t.connections++
 	t.late++
 	t.hold(e.Held.Microseconds())
 }
 
 // end ends a connection that is open.
-func (t *tally) end(s session, at int64) {
+func (t *tally) end(s *session, at int64) {
 	t.open--
 	t.hold(at - s.opened)
 }
@@ -151,20 +161,21 @@ func (t *tally) hold(us int64) {
 // endHead closes what the head of a file did not name: the end of it was lost.
 func (o *Occupancy) endHead(at int64) {
 	o.reading = false
-	for conn, s := range o.open {
-		if s.head != o.head {
-			o.held[s.source].end(s, at)
-			delete(o.open, conn)
+	o.open.each(func(s *session) bool {
+		if s.head == o.head {
+			return false
 		}
-	}
+		o.held.at(s.source).end(s, at)
+		return true
+	})
 }
 
 // closeAll ends what is open with the boot.
 func (o *Occupancy) closeAll() {
-	for _, s := range o.open {
-		o.held[s.source].end(s, o.now)
-	}
-	clear(o.open)
+	o.open.each(func(s *session) bool {
+		o.held.at(s.source).end(s, o.now)
+		return true
+	})
 }
 
 // sourceOf returns the source of an address.
@@ -187,9 +198,8 @@ func (o *Occupancy) sourceOf(addr netip.Addr) (int32, bool) {
 	}
 	i, ok := o.sources[p]
 	if !ok {
-		i = int32(len(o.held))
+		i = o.held.add(tally{place: p, v4: addr.Is4()})
 		o.sources[p] = i
-		o.held = append(o.held, tally{place: p, v4: addr.Is4()})
 	}
 	return i, true
 }
@@ -200,12 +210,16 @@ func (o *Occupancy) Orphans() uint64 { return o.orphans }
 
 // Sources returns what was held up to the last event, the longest time first.
 func (o *Occupancy) Sources() []Held {
-	held := slices.Clone(o.held)
-	for _, s := range o.open {
+	held := make([]tally, 0, o.held.n)
+	for i := range o.held.n {
+		held = append(held, *o.held.at(int32(i)))
+	}
+	o.open.each(func(s *session) bool {
 		t := &held[s.source]
 		t.end(s, o.now)
 		t.openAtEnd++
-	}
+		return false
+	})
 	all := make([]Held, 0, len(held))
 	for i := range held {
 		t := &held[i]
