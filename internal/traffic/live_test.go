@@ -82,12 +82,12 @@ func TestOrdinaryClientsSucceed(t *testing.T) {
 		server *boundedServer
 		from   string
 	}{{www, "127.0.1.4"}, {mail, "127.0.2.1"}, {www, "127.0.3.1"}, {mail, "127.0.4.1"}, {www, "127.0.4.2"}} {
-		if g.server.sources[addr(g.from)] == 0 {
+		if g.server.books().sources[addr(g.from)] == 0 {
 			t.Errorf("nobody came from %s", g.from)
 		}
 	}
-	if n := r.Group("post").Total().Outcomes[Done]; mail.messages < n {
-		t.Errorf("%d messages of %d delivered", mail.messages, n)
+	if n := r.Group("post").Total().Outcomes[Done]; mail.books().messages < n {
+		t.Errorf("%d messages of %d delivered", mail.books().messages, n)
 	}
 }
 
@@ -127,8 +127,8 @@ func TestHoldersTakeThreadsAndComeBack(t *testing.T) {
 			if got := r.Group("customers").Total().Outcomes[Done]; got == 0 {
 				t.Error("no customer was served after the cut")
 			}
-			if s.mostBusy != 5 {
-				t.Errorf("%d threads held at once", s.mostBusy)
+			if most := s.books().mostBusy; most != 5 {
+				t.Errorf("%d threads held at once", most)
 			}
 		})
 	}
@@ -174,8 +174,8 @@ func TestGuessersAreDenied(t *testing.T) {
 		Groups: []Group{Guesser(addr("127.0.7.1")), StalePhone(addr("127.0.7.2"))},
 	})
 	only(t, r, "guesser", Denied, 4)
-	if n := r.Group("guesser").Total().Outcomes[Denied]; len(s.users) < 3*n {
-		t.Errorf("%d sessions with %d different guesses", n, len(s.users))
+	if n := r.Group("guesser").Total().Outcomes[Denied]; len(s.books().users) < 3*n {
+		t.Errorf("%d sessions with %d different guesses", n, len(s.books().users))
 	}
 }
 
@@ -192,8 +192,8 @@ func TestFloodAndBulk(t *testing.T) {
 	only(t, r, "flood", Done, 200)
 	only(t, r, "bulk", Done, 2)
 	sessions := r.Group("bulk").Total().Outcomes[Done]
-	if mail.messages < 10*sessions || mail.sessions > sessions+3 {
-		t.Errorf("%d messages in %d sessions, %d of them done", mail.messages, mail.sessions, sessions)
+	if seen := mail.books(); seen.messages < 10*sessions || seen.sessions > sessions+3 {
+		t.Errorf("%d messages in %d sessions, %d of them done", seen.messages, seen.sessions, sessions)
 	}
 }
 
@@ -245,8 +245,8 @@ func TestIPv6(t *testing.T) {
 		Groups: []Group{Office(WWW, 10, addr("::1"))},
 	})
 	only(t, r, "office", Done, 10)
-	if v6.sources[addr("::1")] == 0 || len(v4.sources) != 0 {
-		t.Errorf("IPv6 clients came as %v, and to IPv4 as %v", v6.sources, v4.sources)
+	if v6.books().sources[addr("::1")] == 0 || len(v4.books().sources) != 0 {
+		t.Errorf("IPv6 clients came as %v, and to IPv4 as %v", v6.books().sources, v4.books().sources)
 	}
 }
 

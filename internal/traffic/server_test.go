@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -24,13 +25,28 @@ type boundedServer struct {
 	addr    netip.AddrPort
 	workers sync.WaitGroup
 
-	mu       sync.Mutex
-	open     map[net.Conn]bool // with a thread
+	mu   sync.Mutex
+	open map[net.Conn]bool // with a thread
+	seen books
+}
+
+// books are what a server has seen.
+type books struct {
 	sources  map[netip.Addr]int
 	users    map[string]int
 	sessions int // let in
 	messages int
 	mostBusy int
+}
+
+// books returns a copy: a connection that was made last may still be on its
+// way in when the clients are done.
+func (s *boundedServer) books() books {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.seen
+	b.sources, b.users = maps.Clone(b.sources), maps.Clone(b.users)
+	return b
 }
 
 // serve starts the server on a loopback address and stops it with the test.
@@ -42,8 +58,8 @@ func serve(t *testing.T, host string, s *boundedServer) *boundedServer {
 	}
 	s.addr = l.Addr().(*net.TCPAddr).AddrPort()
 	s.open = map[net.Conn]bool{}
-	s.sources = map[netip.Addr]int{}
-	s.users = map[string]int{}
+	s.seen.sources = map[netip.Addr]int{}
+	s.seen.users = map[string]int{}
 	s.workers.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -77,7 +93,7 @@ func (s *boundedServer) admit(c net.Conn) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
-	s.sources[from]++
+	s.seen.sources[from]++
 	if s.refuse != nil {
 		if o := s.refuse(from); o != Done {
 			return o
@@ -87,8 +103,8 @@ func (s *boundedServer) admit(c net.Conn) Outcome {
 		return Busy
 	}
 	s.open[c] = true
-	s.sessions++
-	s.mostBusy = max(s.mostBusy, len(s.open))
+	s.seen.sessions++
+	s.seen.mostBusy = max(s.seen.mostBusy, len(s.open))
 	return Done
 }
 
@@ -159,7 +175,7 @@ func (s *boundedServer) mail(c net.Conn) {
 		case "EHLO":
 			_, _ = io.WriteString(c, "250-here\r\n250 AUTH PLAIN\r\n")
 		case "AUTH":
-			s.count(func() { s.users[rest]++ })
+			s.count(func() { s.seen.users[rest]++ })
 			say("535 5.7.8 No")
 		case "MAIL":
 			say("250 ok")
@@ -176,7 +192,7 @@ func (s *boundedServer) mail(c net.Conn) {
 					return
 				}
 			}
-			s.count(func() { s.messages++ })
+			s.count(func() { s.seen.messages++ })
 			say("250 kept")
 		case "QUIT":
 			say("221 bye")
