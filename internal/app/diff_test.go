@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,26 @@ func TestDiffPolicies(t *testing.T) {
 				t.Errorf("%v later", at)
 			}
 		})
+	}
+}
+
+// TestDiffOfOneWhoReturns pairs each of several bans of a source with its own.
+func TestDiffOfOneWhoReturns(t *testing.T) {
+	log := writeFile(t, "log", bytes.Join(scenarioLog(t, "returning-offender", newYear), nil))
+	short := strings.Replace(grabbing, `"30m"`, `"1m"`, 1)
+	old := configOf(t, short)
+	same := diff(t, old, configOf(t, short), log)
+	if same.Same < 3 || !same.Equal() {
+		t.Fatalf("%d the same: %s", same.Same, asJSON(t, same))
+	}
+	later := diff(t, old, configOf(t, strings.Replace(short, "action", "for = \"5s\"\naction", 1)), log)
+	if len(later.Changed) < same.Same-1 || later.Same != 0 {
+		t.Errorf("%d changed, %d the same", len(later.Changed), later.Same)
+	}
+	for _, c := range later.Changed {
+		if d := c.New.At.Sub(c.Old.At); d < 0 || d > time.Minute {
+			t.Errorf("the ban of %v is paired with that of %v", c.Old.At, c.New.At)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/detector/cause"
 	"overstay/detector/loss"
 	"overstay/internal/app"
 )
@@ -104,6 +105,28 @@ func TestWhy(t *testing.T) {
 				t.Errorf("%v, attack %v, want %v", w.Verdict(), w.Attack(), want)
 			}
 		})
+	}
+}
+
+// TestAttackIsACause looks for it in every pool, and among several causes.
+func TestAttackIsACause(t *testing.T) {
+	report := func(v loss.Verdict, also ...loss.Verdict) *cause.Report {
+		return &cause.Report{Diagnosis: loss.Diagnosis{Finding: loss.Finding{Verdict: v, Also: also}}}
+	}
+	for _, c := range []struct {
+		reports []*cause.Report
+		want    bool
+	}{
+		{nil, false},
+		{[]*cause.Report{report(loss.Healthy), report(loss.Undersized, loss.Attack)}, false}, // by the way only
+		{[]*cause.Report{report(loss.Healthy), report(loss.Attack)}, true},
+		{[]*cause.Report{report(loss.Mixed, loss.Scanner, loss.Attack)}, true},
+		{[]*cause.Report{report(loss.Mixed, loss.Scanner)}, false},
+	} {
+		w := &app.Why{Reports: c.reports}
+		if w.Attack() != c.want {
+			t.Errorf("%s: %v", asJSON(t, c.reports), w.Attack())
+		}
 	}
 }
 
