@@ -31,7 +31,9 @@ func Files(paths ...string) []Input {
 
 // Options of a Reader. The zero value is ready.
 type Options struct {
-	Workers      int // that read and parse at the same time; GOMAXPROCS if zero
+	// Workers read and parse at the same time. If zero there is one more than
+	// GOMAXPROCS, so that no core is idle when one of them waits its turn.
+	Workers      int
 	ChunkBytes   int // what a worker reads at a time, 128 KiB if zero
 	MaxLineBytes int // a longer line is skipped; connlog.DefaultMaxLineBytes if zero
 	// Malformed is of how many malformed lines of each file it is said which
@@ -138,7 +140,7 @@ type Reader struct {
 // NewReader returns a Reader of the files of one log.
 func NewReader(inputs []Input, o Options) *Reader {
 	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = runtime.GOMAXPROCS(0) + 1
 	}
 	if o.ChunkBytes <= 0 {
 		o.ChunkBytes = 128 << 10
