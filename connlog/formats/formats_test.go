@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,6 +107,38 @@ func TestOptions(t *testing.T) {
 	}
 	if n := parser.Open(); n != 1 {
 		t.Errorf("%d open at the end, want 1", n)
+	}
+}
+
+// TestEventsCanBeWritten puts each event into the connection log and back.
+func TestEventsCanBeWritten(t *testing.T) {
+	for _, s := range samples() {
+		f, _ := ByName(s.format)
+		p := f.NewParser(Options{Now: now(), Boot: "b"})
+		for line := range strings.Lines(s.lines) {
+			_ = p.Parse([]byte(line), func(e *connlog.Event) {
+				var parser connlog.Parser
+				var back connlog.Event
+				text := connlog.Append(nil, e)
+				if err := parser.Parse(bytes.TrimSpace(text), &back); err != nil || short(&back) != short(e) {
+					t.Errorf("%s: %s comes back as %s (%v)", s.format, short(e), short(&back), err)
+				}
+			})
+		}
+	}
+}
+
+// TestNobodyBelieves durations that cannot be.
+func TestNobodyBelieves(t *testing.T) {
+	for format, line := range map[string]string{
+		"squid":      `1795437328.810 999999999999999999 192.0.2.22 TCP_MISS/200 20 GET http://x/ - HIER_DIRECT/192.0.2.1 text/plain`,
+		"haproxy":    `192.0.2.22:1 [23/Nov/2026:12:35:28.810] raw t/n2 1/0/999999999999999999 255 -- 1/1/0/0/0 0/0`,
+		"nginx-time": `192.0.2.22 - - [23/Nov/2026:12:35:28 +0000] "GET / HTTP/1.1" 200 1 "-" "-" 999999999999.000`,
+		"endlessh":   `2026-11-23T12:35:28.810Z CLOSE host=192.0.2.22 port=1 fd=5 time=999999999999.000 bytes=410`,
+	} {
+		if got := told(t, format, Options{Now: now()}, line); got != "! "+ErrMalformed.Error()+"\n" && !(strings.Contains(got, "1123 12:35:28") && strings.Contains(got, "held=0s")) {
+			t.Errorf("%s: got %s", format, got)
+		}
 	}
 }
 

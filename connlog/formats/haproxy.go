@@ -107,7 +107,8 @@ func (p *Parser) haproxyFailed(v *visit, listener, why []byte) error {
 
 // total reads the last of the timers, in milliseconds.
 func total(timers []byte) (int64, bool) {
-	return signed(timers[bytes.LastIndexByte(timers, '/')+1:])
+	ms, ok := signed(timers[bytes.LastIndexByte(timers, '/')+1:])
+	return ms, ok && ms < maxSpan/1000
 }
 
 func (p *Parser) haproxyTCP(v *visit, timers, size, b []byte) error {

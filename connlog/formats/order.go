@@ -78,7 +78,7 @@ func (o *Order) Add(e *connlog.Event) {
 func (o *Order) move(e *connlog.Event, at int64) {
 	e.Time = time.UnixMicro(o.reached).UTC()
 	if e.Kind == connlog.Open {
-		e.Held += time.Duration(o.reached-at) * time.Microsecond
+		e.Held += between(at, o.reached)
 	}
 }
 

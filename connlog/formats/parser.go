@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -96,7 +97,9 @@ const maxFails = 100
 
 // tell sends the events of a visit.
 func (p *Parser) tell(v *visit) {
-	v.from = min(v.from, v.to)
+	if v.from > v.to || v.to-v.from > maxSpan {
+		v.from = v.to // nobody believes such a duration
+	}
 	n := p.number()
 	e := p.begin(connlog.Open, v.from, v.addr, v.service)
 	e.Conn, e.ClientPort = n, v.port
@@ -120,9 +123,15 @@ func (p *Parser) tell(v *visit) {
 		p.send()
 	}
 	e = p.begin(connlog.Close, v.to, v.addr, v.service)
-	e.Conn, e.Held, e.Proven = n, time.Duration(v.to-v.from)*time.Microsecond, v.proven != ""
+	e.Conn, e.Held, e.Proven = n, between(v.from, v.to), v.proven != ""
 	e.Fails, e.End, e.BytesIn, e.BytesOut = times, v.end, v.bytesIn, v.bytesOut
 	p.send()
+}
+
+// between is a time in microseconds as a duration; what does not fit is cut.
+func between(from, to int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Microsecond)
+	return time.Duration(min(max(to-from, 0), most)) * time.Microsecond
 }
 
 // opened begins a connection that other lines will name by its key. One that
@@ -148,7 +157,7 @@ func (p *Parser) opened(k key, at int64, addr netip.Addr, port uint16, service s
 func (p *Parser) over(s *session, at int64, end connlog.End) {
 	at = max(at, s.opened)
 	e := p.begin(connlog.Close, at, s.addr, s.service)
-	e.Conn, e.Held = s.conn, time.Duration(at-s.opened)*time.Microsecond
+	e.Conn, e.Held = s.conn, between(s.opened, at)
 	e.Proven, e.Fails, e.End = s.proven, s.fails, end
 	p.send()
 }

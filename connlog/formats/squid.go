@@ -31,7 +31,7 @@ func (p *Parser) squid(b []byte) error {
 	code, ok6 := number(status)
 	size, _, ok7 := cutByte(b, ' ')
 	sent, ok8 := number(size)
-	if !ok || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || bytes.IndexByte(stamp, '.') < 0 {
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || bytes.IndexByte(stamp, '.') < 0 || ms > maxSpan/1000 {
 		return ErrMalformed
 	}
 	v := visit{addr: addr, service: "proxy", from: at - ms*1000, to: at, bytesOut: sent, end: connlog.EndClient}
