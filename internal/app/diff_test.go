@@ -119,6 +119,11 @@ func TestDiffOfOneWhoReturns(t *testing.T) {
 			t.Errorf("the ban of %v is paired with that of %v", c.Old.At, c.New.At)
 		}
 	}
+	// A policy that lets the first time pass has nothing beside the first ban.
+	patient := diff(t, old, configOf(t, strings.Replace(short, `>= 10"`, `>= 10 && thread_seconds >= 4000"`, 1)), log)
+	if len(patient.OnlyOld) != 1 || len(patient.OnlyNew) != 0 || patient.OnlyOld[0].Decision.At.After(newYear.Add(2*time.Minute)) {
+		t.Errorf("%d only old, %d only new, %d changed", len(patient.OnlyOld), len(patient.OnlyNew), len(patient.Changed))
+	}
 }
 
 // TestDiffTellsOfNets wants decisions about addresses beside that of the net
