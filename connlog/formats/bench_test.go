@@ -17,7 +17,7 @@ func benchLines(name string) [][]byte {
 	line := func(parts ...string) { out = append(out, []byte(strings.Join(parts, ""))) }
 	for i := range 2000 {
 		second := "12:" + two2(i/60%60) + ":" + two2(i%60)
-		ip := "203.0." + strconv.Itoa(i%7+100) + "." + strconv.Itoa(i%251)
+		ip := []string{"203.0.113.", "198.51.100."}[i%2] + strconv.Itoa(i%251)
 		port, pid := strconv.Itoa(20000+i), strconv.Itoa(1000+i%50)
 		switch name {
 		case "haproxy":
@@ -37,55 +37,55 @@ func benchLines(name string) [][]byte {
 		case "traefik":
 			line(`{"ClientAddr":"`, ip, `:`, port, `","ClientHost":"`, ip, `","ClientPort":"`, port, `","ClientUsername":"-","DownstreamContentSize":357,"DownstreamStatus":200,"Duration":357313,"OriginContentSize":357,"OriginDuration":324669,"OriginStatus":200,"RequestCount":190,"RequestHost":"www.example.org","RequestMethod":"GET","RequestPath":"/static/app/main.css","RequestProtocol":"HTTP/1.1","ServiceName":"test@docker","StartLocal":"2026-11-23T`, second, `.587Z","StartUTC":"2026-11-23T`, second, `.587782192Z","entryPointName":"http","level":"info","msg":"","time":"2026-11-23T`, second, `Z"}`)
 		case "envoy":
-			line(`{":authority":"www.example.com","bytes_received":0,"bytes_sent":121258,"downstream_local_address":"192.0.2.1:10443","downstream_remote_address":"`, ip, `:`, port, `","duration":11,"method":"GET","protocol":"HTTP/2","response_code":200,"response_code_details":"via_upstream","response_flags":"-","start_time":"2026-11-23T`, second, `.479Z","upstream_host":"192.0.2.82:8080","user-agent":"Mozilla/5.0 (X11; Linux x86_64) Firefox/132.0","x-forwarded-for":"`, ip, `","x-request-id":"3bbc0252-2d5c-49fe-bd89-104e9b61770b"}`)
+			line(`{":authority":"www.example.com","bytes_received":0,"bytes_sent":121258,"downstream_local_address":"192.0.2.1:10443","downstream_remote_address":"`, ip, `:`, port, `","duration":11,"method":"GET","protocol":"HTTP/2","response_code":200,"response_code_details":"via_upstream","response_flags":"-","start_time":"2026-11-23T`, second, `.479Z","upstream_host":"192.0.2.82:8080","user-agent":"Mozilla/5.0 (X11; Linux x86_64) Firefox/132.0","x-forwarded-for":"`, ip, `","x-request-id":"01234567-89ab-cdef-0123-456789abcdef"}`)
 		case "zeek":
 			if i == 0 {
 				line("#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents")
 			}
-			line("17954373", two2(i%60), ".913119\tCXHB1X22027MRWU6D\t", ip, "\t", port, "\t192.0.2.1\t443\ttcp\tssl\t0.084044\t1030\t20275\tSF\tT\tT\t0\tShADadFf\t18\t1974\t14\t21011\t-")
+			line("17954373", two2(i%60), ".913119\tCaAbBcCdDeEfFgGhH\t", ip, "\t", port, "\t192.0.2.1\t443\ttcp\tssl\t0.084044\t1030\t20275\tSF\tT\tT\t0\tShADadFf\t18\t1974\t14\t21011\t-")
 		case "zeek-json":
-			line(`{"ts":17954373`, two2(i%60), `.186129,"uid":"CizEoL2BZYFA8BLZH1","id.orig_h":"`, ip, `","id.orig_p":`, port, `,"id.resp_h":"192.0.2.1","id.resp_p":443,"proto":"tcp","service":"ssl","duration":10.780650,"orig_bytes":4000,"resp_bytes":1681,"conn_state":"SF","missed_bytes":0,"history":"ShADdaR","orig_pkts":12,"orig_ip_bytes":1307,"resp_pkts":10,"resp_ip_bytes":2093}`)
+			line(`{"ts":17954373`, two2(i%60), `.186129,"uid":"CaAbBcCdDeEfFgGh1","id.orig_h":"`, ip, `","id.orig_p":`, port, `,"id.resp_h":"192.0.2.1","id.resp_p":443,"proto":"tcp","service":"ssl","duration":10.780650,"orig_bytes":4000,"resp_bytes":1681,"conn_state":"SF","missed_bytes":0,"history":"ShADdaR","orig_pkts":12,"orig_ip_bytes":1307,"resp_pkts":10,"resp_ip_bytes":2093}`)
 		case "suricata":
-			line(`{"timestamp":"2026-11-23T`, second, `.405139+0000","flow_id":1293959752068755,"event_type":"flow","src_ip":"`, ip, `","src_port":`, port, `,"dest_ip":"192.0.2.1","dest_port":443,"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":12,"pkts_toclient":10,"bytes_toserver":766,"bytes_toclient":9124,"start":"2026-11-23T`, second, `.405139+0000","end":"2026-11-23T`, second, `.957788+0000","age":0,"state":"closed","reason":"timeout","alerted":false},"tcp":{"tcp_flags":"1b","state":"closed"}}`)
+			line(`{"timestamp":"2026-11-23T`, second, `.405139+0000","flow_id":1234567890123456,"event_type":"flow","src_ip":"`, ip, `","src_port":`, port, `,"dest_ip":"192.0.2.1","dest_port":443,"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":12,"pkts_toclient":10,"bytes_toserver":766,"bytes_toclient":9124,"start":"2026-11-23T`, second, `.405139+0000","end":"2026-11-23T`, second, `.957788+0000","age":0,"state":"closed","reason":"timeout","alerted":false},"tcp":{"tcp_flags":"1b","state":"closed"}}`)
 		case "postfix":
-			head, id := "Nov 23 "+second+" mx1 postfix/", "C18EE98"+strconv.Itoa(10000+i)
+			head, id := "Nov 23 "+second+" mx1 postfix/", "A1B2C3D"+strconv.Itoa(10000+i)
 			line(head, "smtpd[", pid, "]: connect from mail.example.org[", ip, "]")
 			line(head, "smtpd[", pid, "]: ", id, ": client=mail.example.org[", ip, "]")
-			line(head, "cleanup[17049]: ", id, ": message-id=<20261123123516.016984@mail.example.org>")
-			line(head, "qmgr[16838]: ", id, ": from=<a@example.org>, size=3994, nrcpt=1 (queue active)")
+			line(head, "cleanup[2049]: ", id, ": message-id=<20261123123516.012345@mail.example.org>")
+			line(head, "qmgr[2838]: ", id, ": from=<a@example.org>, size=3994, nrcpt=1 (queue active)")
 			line(head, "smtpd[", pid, "]: disconnect from mail.example.org[", ip, "] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5")
 			line(head, "lmtp[17053]: ", id, ": to=<b@example.net>, relay=mx1[private/dovecot-lmtp], delay=0.03, delays=0.02/0.01/0/0, dsn=2.0.0, status=sent (250 2.0.0 Ok)")
-			line(head, "qmgr[16838]: ", id, ": removed")
+			line(head, "qmgr[2838]: ", id, ": removed")
 		case "exim":
 			line("2026-11-23 ", second, " SMTP connection from [", ip, "]:", port, " I=[192.0.2.1]:25 (TCP/IP connection count = 1)")
 			line("2026-11-23 ", second, " 1tEqXx-000000001Ab-2CdE <= anna@example.org H=mail.example.org (mail) [", ip, "]:", port, " I=[192.0.2.1]:25 P=esmtps X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=no S=1234 id=x@example.org")
 			line("2026-11-23 ", second, " SMTP connection from mail.example.org (mail) [", ip, "]:", port, " I=[192.0.2.1]:25 closed by QUIT")
 		case "proftpd":
 			line("2026-11-23 ", second, ",124 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): FTP session opened.")
-			line("2026-11-23 ", second, ",224 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): USER seb (Login failed): Incorrect password")
+			line("2026-11-23 ", second, ",224 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): USER anton (Login failed): Incorrect password")
 			line("2026-11-23 ", second, ",324 ftp1 proftpd[", pid, "] ftp1.example.org (mail.example.org[", ip, "]): FTP session closed.")
 		case "cowrie":
-			line(`{"eventid": "cowrie.session.connect", "src_ip": "`, ip, `", "src_port": `, port, `, "timestamp": "2026-11-23T`, second, `.139503Z", "message": "New connection: `, ip, `:`, port, ` (172.17.0.3:2222) [session: 191db3671c`, port, `]", "dst_ip": "172.17.0.3", "system": "cowrie.ssh.factory.CowrieSSHFactory", "protocol": "ssh", "isError": 0, "session": "191db3671c`, port, `", "dst_port": 2222, "sensor": "920497a79896"}`)
-			line(`{"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T`, second, `.339503Z", "src_ip": "`, ip, `", "duration": 0.2, "message": "Connection lost after 0 seconds", "session": "191db3671c`, port, `", "sensor": "920497a79896"}`)
+			line(`{"eventid": "cowrie.session.connect", "src_ip": "`, ip, `", "src_port": `, port, `, "timestamp": "2026-11-23T`, second, `.139503Z", "message": "New connection: `, ip, `:`, port, ` (192.0.2.1:2222) [session: 0123456789`, port, `]", "dst_ip": "192.0.2.1", "system": "cowrie.ssh.factory.CowrieSSHFactory", "protocol": "ssh", "isError": 0, "session": "0123456789`, port, `", "dst_port": 2222, "sensor": "ba9876543210"}`)
+			line(`{"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T`, second, `.339503Z", "src_ip": "`, ip, `", "duration": 0.2, "message": "Connection lost after 0 seconds", "session": "0123456789`, port, `", "sensor": "ba9876543210"}`)
 		case "aws-alb":
-			line("https 2026-11-23T", second, ".186641Z app/my-alb/490d68edf04676fe ", ip, ":", port, " 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 \"GET https://www.example.com:443/robots.txt HTTP/1.1\" \"curl/7.46.0\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \"Root=1-58337281-1d84f3d73c47ec4e58577259\" \"www.example.com\" \"-\" 1 2026-11-23T", second, ".000000Z \"forward\" \"-\" \"-\"")
+			line("https 2026-11-23T", second, ".186641Z app/my-alb/0123456789abcdef ", ip, ":", port, " 192.0.2.80:80 0.086 0.048 0.037 200 200 0 57 \"GET https://www.example.com:443/robots.txt HTTP/1.1\" \"curl/7.46.0\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/fedcba9876543210 \"Root=1-01234567-0123456789abcdef01234567\" \"www.example.com\" \"-\" 1 2026-11-23T", second, ".000000Z \"forward\" \"-\" \"-\"")
 		case "aws-elb":
-			line("2026-11-23T", second, ".945958Z my-elb ", ip, ":", port, " 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.38.0\" - -")
+			line("2026-11-23T", second, ".945958Z my-elb ", ip, ":", port, " 192.0.2.80:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.38.0\" - -")
 		case "overstay":
 			line(`{"time":"2026-11-23T`, second, `.500000Z","event":"open","boot":"k3v9s0q2m4x7a1bz","seq":`, strconv.Itoa(2*i+1), `,"service":"smtp","conn":`, strconv.Itoa(i+1), `,"client_ip":"`, ip, `","client_port":`, port, `,"busy":1,"threads":100}`)
 			line(`{"time":"2026-11-23T`, second, `.700000Z","event":"close","boot":"k3v9s0q2m4x7a1bz","seq":`, strconv.Itoa(2*i+2), `,"service":"smtp","conn":`, strconv.Itoa(i+1), `,"client_ip":"`, ip, `","held_us":200000,"bytes_in":4,"bytes_out":45,"end":"client"}`)
 		case "aws-vpc":
-			line("2 123456789010 eni-1235b8ca123456789 ", ip, " 192.0.2.1 ", port, " 443 6 20 4249 17954373", two2(i%60), " 17954374", two2(i%60), " ACCEPT OK")
+			line("2 123456789010 eni-0a1b2c3d123456789 ", ip, " 192.0.2.1 ", port, " 443 6 20 4249 17954373", two2(i%60), " 17954374", two2(i%60), " ACCEPT OK")
 		case "dovecot":
-			head, id := "Nov 23 "+second+" mx1 dovecot: ", "4rB80/Bg0NsK"+strconv.Itoa(i)
-			line(head, "imap-login: Login: user=<alice@example.org>, method=PLAIN, rip=", ip, ", lip=192.0.2.1, mpid=17062, TLS, session=<", id, ">")
-			line(head, "imap(alice@example.org)<17062><", id, ">: Disconnected: Logged out in=32 out=556 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0")
+			head, id := "Nov 23 "+second+" mx1 dovecot: ", "aAbBcCdDeEfF"+strconv.Itoa(i)
+			line(head, "imap-login: Login: user=<alice@example.org>, method=PLAIN, rip=", ip, ", lip=192.0.2.1, mpid=2062, TLS, session=<", id, ">")
+			line(head, "imap(alice@example.org)<2062><", id, ">: Disconnected: Logged out in=32 out=556 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0")
 		case "openssh":
 			head := "Nov 23 " + second + " vm sshd[" + pid + "]: "
 			line(head, "Connection from ", ip, " port ", port, " on 192.0.2.1 port 22 rdomain \"\"")
-			line(head, "Invalid user pascal from ", ip, " port ", port)
-			line(head, "Failed password for invalid user pascal from ", ip, " port ", port, " ssh2")
-			line(head, "Connection closed by invalid user pascal ", ip, " port ", port, " [preauth]")
+			line(head, "Invalid user walter from ", ip, " port ", port)
+			line(head, "Failed password for invalid user walter from ", ip, " port ", port, " ssh2")
+			line(head, "Connection closed by invalid user walter ", ip, " port ", port, " [preauth]")
 		case "vsftpd":
 			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] CONNECT: Client \"", ip, "\"")
 			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] [root] FAIL LOGIN: Client \"", ip, "\"")

@@ -3,8 +3,8 @@ package formats
 func otherSamples() []sample {
 	return []sample{
 		{"no ends", "vsftpd", `
-Mon Nov 23 12:35:36 2026 [pid 17602] CONNECT: Client "203.0.113.15"
-Mon Nov 23 12:35:39 2026 [pid 17605] [root] FAIL LOGIN: Client "::ffff:203.0.113.15", "User is not in the allow user list."
+Mon Nov 23 12:35:36 2026 [pid 2602] CONNECT: Client "203.0.113.15"
+Mon Nov 23 12:35:39 2026 [pid 2605] [root] FAIL LOGIN: Client "::ffff:203.0.113.15", "User is not in the allow user list."
 Mon Nov  9 12:35:40 2026 [pid 7] [anna] OK LOGIN: Client "192.0.2.7"
 Mon Nov 9 12:35:41 2026 [pid 7] CONNECT: Client "192.0.2.8", "Connection refused: too many sessions for this address."
 Mon Nov 23 12:35:42 2026 [pid 7] [anna] OK DOWNLOAD: Client "192.0.2.7", "/x", 773 bytes, 549.81Kbyte/sec`, `
@@ -41,7 +41,7 @@ Mon Nov 23 12:35:42 2026 [pid 7] [anna] OK DOWNLOAD: Client "192.0.2.7", "/x", 7
 2026-11-23 12:35:17 1tEqXx-000000001Ab-2CdE <= anna@example.org H=mail.example.org (mail) [192.0.2.21]:4000 P=esmtps S=1234 id=x@y
 2026-11-23 12:35:18 SMTP connection from mail.example.org (mail) [192.0.2.21]:4000 closed by QUIT
 2026-11-23 12:35:19 [13314] login authenticator failed for ([198.51.100.66]) [203.0.113.26]:5000 I=[192.0.2.1]:25: 535 Incorrect authentication data (set_id=root)
-2026-11-23 12:35:20 H=(yakult.example.org) [203.0.113.27]:3755 I=[192.0.2.1]:25 F=<a@b> rejected RCPT <c@d>: relay not permitted
+2026-11-23 12:35:20 H=(shop.example.org) [203.0.113.27]:3755 I=[192.0.2.1]:25 F=<a@b> rejected RCPT <c@d>: relay not permitted
 2026-11-23 12:35:30 no MAIL in SMTP connection from (User) [203.0.113.28]:20042 I=[192.0.2.1]:25 D=9.500s C=EHLO,AUTH,QUIT
 2026-11-23 12:35:31 Connection from [203.0.113.29]:4711 refused: too many connections
 2026-11-23 12:35:32 SMTP call from [203.0.113.30] dropped: too many unrecognized commands (last was "H=x [198.51.100.66]")
@@ -57,25 +57,25 @@ Mon Nov 23 12:35:42 2026 [pid 7] [anna] OK DOWNLOAD: Client "192.0.2.7", "/x", 7
 1123 12:35:32.000 fail smtp #0 203.0.113.30 command
 `},
 		{"own log and syslog", "proftpd", `
-2026-11-23 12:35:16,124 mantis proftpd[498625] mantis (192.0.2.142[192.0.2.142]): FTP session opened.
-2026-11-23 12:35:17,124 mantis proftpd[498625] mantis (192.0.2.142[192.0.2.142]): USER asd: no such user found from 192.0.2.142 [192.0.2.142] to ::ffff:192.0.2.1:21
-2026-11-23 12:35:18,124 mantis proftpd[498625] mantis (192.0.2.142[192.0.2.142]): USER anna: Login successful.
-2026-11-23 12:35:19,124 mantis proftpd[498625] mantis (192.0.2.142[192.0.2.142]): FTP session closed.
-Nov 23 12:35:20 serv1 proftpd[70944]: serv1.example.org (example.com[::ffff:203.0.113.4]) - USER seb (Login failed): Incorrect password.
-Nov 23 12:35:21 serv1 proftpd[70945]: serv1.example.org (example.com[203.0.113.5]) - Connection refused (max clients 30).`, `
+2026-11-23 12:35:16,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): FTP session opened.
+2026-11-23 12:35:17,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): USER nobody: no such user found from 192.0.2.142 [192.0.2.142] to ::ffff:192.0.2.1:21
+2026-11-23 12:35:18,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): USER anna: Login successful.
+2026-11-23 12:35:19,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): FTP session closed.
+Nov 23 12:35:20 ftp2 proftpd[7094]: ftp2.example.org (example.com[::ffff:203.0.113.4]) - USER anton (Login failed): Incorrect password.
+Nov 23 12:35:21 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) - Connection refused (max clients 30).`, `
 1123 12:35:16.124 open ftp #1 192.0.2.142
-1123 12:35:17.124 fail ftp #1 192.0.2.142 login "asd"
+1123 12:35:17.124 fail ftp #1 192.0.2.142 login "nobody"
 1123 12:35:18.124 proven ftp #1 192.0.2.142 login "anna"
 1123 12:35:19.124 close ftp #1 192.0.2.142 held=3s proven=true fails=1 client
-1123 12:35:20.000 fail ftp #0 203.0.113.4 login "seb"
+1123 12:35:20.000 fail ftp #0 203.0.113.4 login "anton"
 1123 12:35:21.000 refuse ftp #0 203.0.113.5 busy
 `},
 		{"sessions", "cowrie", `
-{"eventid": "cowrie.session.connect", "src_ip": "203.0.113.6", "src_port": 60193, "timestamp": "2026-11-23T12:35:16.5Z", "session": "191db3671ce2", "protocol": "ssh"}
-{"eventid": "cowrie.login.failed", "username": "root", "timestamp": "2026-11-23T12:35:17.5Z", "src_ip": "203.0.113.6", "session": "191db3671ce2", "password": "x"}
-{"eventid": "cowrie.direct-tcpip.request", "timestamp": "2026-11-23T12:35:17.6Z", "dst_ip": "198.51.100.66", "src_ip": "203.0.113.6", "session": "191db3671ce2"}
-{"eventid": "cowrie.login.success", "username": "root", "timestamp": "2026-11-23T12:35:18.5Z", "src_ip": "203.0.113.6", "session": "191db3671ce2", "password": "y"}
-{"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T12:35:26.5Z", "src_ip": "203.0.113.6", "duration": 10.0, "session": "191db3671ce2"}
+{"eventid": "cowrie.session.connect", "src_ip": "203.0.113.6", "src_port": 60193, "timestamp": "2026-11-23T12:35:16.5Z", "session": "0123456789ab", "protocol": "ssh"}
+{"eventid": "cowrie.login.failed", "username": "root", "timestamp": "2026-11-23T12:35:17.5Z", "src_ip": "203.0.113.6", "session": "0123456789ab", "password": "x"}
+{"eventid": "cowrie.direct-tcpip.request", "timestamp": "2026-11-23T12:35:17.6Z", "dst_ip": "198.51.100.66", "src_ip": "203.0.113.6", "session": "0123456789ab"}
+{"eventid": "cowrie.login.success", "username": "root", "timestamp": "2026-11-23T12:35:18.5Z", "src_ip": "203.0.113.6", "session": "0123456789ab", "password": "y"}
+{"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T12:35:26.5Z", "src_ip": "203.0.113.6", "duration": 10.0, "session": "0123456789ab"}
 {"eventid": "cowrie.session.closed", "timestamp": "2026-11-23T12:35:27.5Z", "src_ip": "203.0.113.7", "duration": "2.5", "session": "other"}`, `
 1123 12:35:16.500 open ssh #1 203.0.113.6:60193
 1123 12:35:17.500 fail ssh #1 203.0.113.6 login "root"
@@ -85,7 +85,7 @@ Nov 23 12:35:21 serv1 proftpd[70945]: serv1.example.org (example.com[203.0.113.5
 1123 12:35:27.500 close ssh #2 203.0.113.7 held=2.5s proven=false fails=0 client
 `},
 		{"application", "aws-alb", `
-https 2026-11-23T12:35:16.500000Z app/x/1 192.0.2.10:44740 10.0.0.1:80 0.100 0.301 0.099 200 200 34 366 "GET https://www.example.com:443/ HTTP/1.1" "198.51.100.66:1" - -
+https 2026-11-23T12:35:16.500000Z app/x/1 192.0.2.10:44740 192.0.2.80:80 0.100 0.301 0.099 200 200 34 366 "GET https://www.example.com:443/ HTTP/1.1" "198.51.100.66:1" - -
 h2 2026-11-23T12:35:17.500000Z app/x/1 [2001:db8::9]:44741 - -1 -1 -1 460 - 34 0 "POST https://www.example.com:443/ HTTP/2.0" "x" - -`, `
 1123 12:35:16.000 open www #1 192.0.2.10:44740
 1123 12:35:16.500 proven www #1 192.0.2.10 request
@@ -94,8 +94,8 @@ h2 2026-11-23T12:35:17.500000Z app/x/1 [2001:db8::9]:44741 - -1 -1 -1 460 - 34 0
 1123 12:35:17.500 close www #2 2001:db8::9 held=0s proven=false fails=0 client
 `},
 		{"classic, HTTP and TCP", "aws-elb", `
-2026-11-23T12:35:16.500000Z my-elb 192.0.2.10:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://www.example.com:80/ HTTP/1.1" "curl/7.38.0" - -
-2026-11-23T12:35:17.500000Z my-elb 192.0.2.11:2817 10.0.0.1:80 0.001069 2.000000 0.000041 - - 82 305 "- - - " "-" - -`, `
+2026-11-23T12:35:16.500000Z my-elb 192.0.2.10:2817 192.0.2.80:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://www.example.com:80/ HTTP/1.1" "curl/7.38.0" - -
+2026-11-23T12:35:17.500000Z my-elb 192.0.2.11:2817 192.0.2.80:80 0.001069 2.000000 0.000041 - - 82 305 "- - - " "-" - -`, `
 1123 12:35:16.500 open www #1 192.0.2.10:2817
 1123 12:35:16.501 proven www #1 192.0.2.10 request
 1123 12:35:16.501 close www #1 192.0.2.10 held=1.178ms proven=true fails=0 client
@@ -116,16 +116,16 @@ h2 2026-11-23T12:35:17.500000Z app/x/1 [2001:db8::9]:44741 - -1 -1 -1 460 - 34 0
 `},
 		{"one way, to the server", "aws-vpc", `
 version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status
-2 123456789010 eni-1235b8ca 203.0.113.9 192.0.2.1 20641 22 6 20 4249 1795437316 1795437376 ACCEPT OK
-2 123456789010 eni-1235b8ca 192.0.2.1 203.0.113.9 22 20641 6 20 4249 1795437316 1795437376 ACCEPT OK
-2 123456789010 eni-1235b8ca 203.0.113.9 192.0.2.1 49761 3389 6 20 4249 1795437316 1795437376 REJECT OK
-2 123456789010 eni-1235b8ca - - - - - - - 1795437316 1795437376 - NODATA`, `
+2 123456789010 eni-0a1b2c3d 203.0.113.9 192.0.2.1 20641 22 6 20 4249 1795437316 1795437376 ACCEPT OK
+2 123456789010 eni-0a1b2c3d 192.0.2.1 203.0.113.9 22 20641 6 20 4249 1795437316 1795437376 ACCEPT OK
+2 123456789010 eni-0a1b2c3d 203.0.113.9 192.0.2.1 49761 3389 6 20 4249 1795437316 1795437376 REJECT OK
+2 123456789010 eni-0a1b2c3d - - - - - - - 1795437316 1795437376 - NODATA`, `
 1123 12:35:16.000 open tcp/22 #1 203.0.113.9:20641
 1123 12:36:16.000 close tcp/22 #1 203.0.113.9 held=1m0s proven=false fails=0 client
 `},
 		{"several programs", "syslog", `
 Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
-Nov 23 12:35:17 mx sshd[2]: Failed password for root from 203.0.113.14 port 40410 ssh2
+Nov 23 12:35:17 mx sshd[2]: Failed password for root from 203.0.113.14 port 40101 ssh2
 Nov 23 12:35:18 mx dovecot: pop3-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.6, lip=192.0.2.1, mpid=18
 Nov 23 12:35:19 mx kernel: something else`, `
 1123 12:35:16.000 open smtp #1 192.0.2.7

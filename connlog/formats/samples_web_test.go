@@ -15,9 +15,9 @@ func samples() []sample { return slices.Concat(webSamples(), mailSamples(), othe
 func webSamples() []sample {
 	return []sample{
 		{"tcp log", "haproxy", `
-Nov 23 12:35:16 lb haproxy[16697]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] raw t/n2 1/0/6 255 -- 1/1/0/0/0 0/0
-Nov 23 12:36:16 lb haproxy[16697]: 203.0.113.9:34041 [23/Nov/2026:12:35:16.500] raw~ t/n2 1/0/60001 0 cD 1/1/0/0/0 0/0
-Nov 23 12:38:27 lb haproxy[16697]: Proxy web stopped (cumulated conns: FE: 206, BE: 0).`, `
+Nov 23 12:35:16 lb haproxy[1697]: 192.0.2.21:34040 [23/Nov/2026:12:35:16.825] raw t/n2 1/0/6 255 -- 1/1/0/0/0 0/0
+Nov 23 12:36:16 lb haproxy[1697]: 203.0.113.9:34041 [23/Nov/2026:12:35:16.500] raw~ t/n2 1/0/60001 0 cD 1/1/0/0/0 0/0
+Nov 23 12:38:27 lb haproxy[1697]: Proxy web stopped (cumulated conns: FE: 2, BE: 0).`, `
 1123 12:35:16.825 open raw #1 192.0.2.21:34040
 1123 12:35:16.831 proven raw #1 192.0.2.21 transfer
 1123 12:35:16.831 close raw #1 192.0.2.21 held=6ms proven=true fails=0 client
@@ -45,7 +45,7 @@ Nov 23 12:38:27 lb haproxy[16697]: Proxy web stopped (cumulated conns: FE: 206, 
 1123 06:57:28.088 close fe #1 192.0.2.9 held=1m0s proven=false fails=0 reset
 `},
 		{"a log-format of one's own is no httplog", "haproxy", `
-Nov 23 12:31:14 lb haproxy[3025799]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 0 6844`, `
+Nov 23 12:31:14 lb haproxy[3025]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 0 6844`, `
 `},
 		{"combined", "combined", `
 192.0.2.23 - - [23/Nov/2026:12:35:16 +0100] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
@@ -104,7 +104,7 @@ www.example.org:443 192.0.2.23 - - [23/Nov/2026:12:35:16 +0000] "GET /page HTTP/
 1123 12:35:18.000 close www #2 2001:db8::9 held=2µs proven=false fails=1 client
 `},
 		{"access log", "traefik", `
-{"ClientAddr":"192.0.2.23:39496","ClientHost":"198.51.100.66,10.0.0.1","ClientUsername":"-","DownstreamStatus":200,"Duration":357313000,"RequestPath":"/x","StartLocal":"2026-11-23T13:35:16.5+01:00","StartUTC":"2026-11-23T12:35:16.5Z"}
+{"ClientAddr":"192.0.2.23:39496","ClientHost":"198.51.100.66,192.0.2.80","ClientUsername":"-","DownstreamStatus":200,"Duration":357313000,"RequestPath":"/x","StartLocal":"2026-11-23T13:35:16.5+01:00","StartUTC":"2026-11-23T12:35:16.5Z"}
 {"ClientAddr":"192.0.2.24:1","ClientUsername":"-","DownstreamStatus":499,"Duration":30000000000,"StartUTC":"2026-11-23T12:35:16.5Z"}`, `
 1123 12:35:16.500 open www #1 192.0.2.23:39496
 1123 12:35:16.857 proven www #1 192.0.2.23 request
