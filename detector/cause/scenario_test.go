@@ -55,7 +55,10 @@ func TestScenariosGetTheirVerdict(t *testing.T) {
 	if os.Getenv("OVERSTAY_SEEDS") != "" {
 		seeds = 20
 	}
-	for _, s := range traffic.Scenarios() {
+	for i, s := range traffic.Scenarios() {
+		if slow && i%8 != 1 {
+			continue
+		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range seeds {

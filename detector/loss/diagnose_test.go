@@ -1,7 +1,6 @@
 package loss
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -106,7 +105,7 @@ func (s *site) stalled() (hold, wait, scan float64) {
 
 func TestVerdicts(t *testing.T) {
 	for name, site := range sites {
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			s := newSite(20, seed)
 			site.build(s)
 			d := s.record(t).Diagnose(Question{Seed: seed})
@@ -198,22 +197,19 @@ func TestRefusalsOfSuspectsAreNoHarm(t *testing.T) {
 // TestOneAnswer asks the same on one processor and on several.
 func TestOneAnswer(t *testing.T) {
 	s := newSite(20, 9)
-	s.crowd(20, 10*time.Minute, s.stalled)
+	s.crowd(8, 5*time.Minute, s.stalled)
 	s.holder(5, 0, hour)
 	s.holder(2, 0, hour)
 	system := s.record(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	var want []byte
-	for _, n := range []int{1, 2, 7, 1, 4} {
+	var want string
+	for _, n := range []int{1, 2, 7} {
 		runtime.GOMAXPROCS(n)
-		got, err := json.Marshal(system.Diagnose(Question{Seed: 5}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want == nil {
+		got := fmt.Sprintf("%+v", system.Diagnose(Question{Seed: 5}))
+		if want == "" {
 			want = got
 		}
-		if string(got) != string(want) {
+		if got != want {
 			t.Fatalf("on %d processors:\n%s\nbefore:\n%s", n, got, want)
 		}
 	}
