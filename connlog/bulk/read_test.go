@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -31,9 +32,7 @@ func readAll(t testing.TB, ctx context.Context, inputs []bulk.Input, o bulk.Opti
 			continue
 		}
 		for i := range b.Events {
-			e := b.Events[i]
-			e.Services = slices.Clone(e.Services)
-			got.events = append(got.events, e)
+			got.events = append(got.events, kept(&b.Events[i]))
 			got.places = append(got.places, fmt.Sprintf("%s:%d", b.File.Name, b.Line(i)))
 		}
 		for _, m := range b.Malformed {
@@ -44,6 +43,13 @@ func readAll(t testing.TB, ctx context.Context, inputs []bulk.Input, o bulk.Opti
 		got.files = append(got.files, *f)
 	}
 	return got
+}
+
+// kept is a copy that stays valid.
+func kept(e *connlog.Event) connlog.Event {
+	c := *e
+	c.Services = append([]connlog.Service(nil), e.Services...)
+	return c
 }
 
 // slowly is what a log tells as the sequential reader reads it.
@@ -63,9 +69,7 @@ func slowly(t testing.TB, name string, text []byte, limit int) (want told) {
 			want.errs = append(want.errs, err)
 			continue
 		}
-		copied := *e
-		copied.Services = slices.Clone(e.Services)
-		want.events = append(want.events, copied)
+		want.events = append(want.events, kept(e))
 		want.places = append(want.places, fmt.Sprintf("%s:%d", name, lines))
 	}
 	return want
@@ -75,8 +79,8 @@ func slowly(t testing.TB, name string, text []byte, limit int) (want told) {
 func same(t testing.TB, got, want told) {
 	t.Helper()
 	for i := range min(len(got.events), len(want.events)) {
-		if g, w := fmt.Sprintf("%+v", got.events[i]), fmt.Sprintf("%+v", want.events[i]); g != w {
-			t.Fatalf("event %d:\n got %s\nwant %s", i, g, w)
+		if g, w := got.events[i], want.events[i]; !reflect.DeepEqual(g, w) {
+			t.Fatalf("event %d:\n got %+v\nwant %+v", i, g, w)
 		}
 		if got.places[i] != want.places[i] {
 			t.Fatalf("event %d stands at %s, not %s", i, got.places[i], want.places[i])
