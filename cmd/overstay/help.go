@@ -117,9 +117,10 @@ Exit codes: 0 no attack, 3 an attack is a cause (without an address only).`
 
 const analyzeHelp = `Applies policies to finished logs, and says what they would have done: when, to
 whom, for how long and on what grounds; and how many refusals that would have
-averted. The same code decides as in serve and detect, so on a log of theirs it
-finds what they found. The allow list, the list's history and the addresses of
-this machine are not asked.
+averted, a suggestion being counted as if it were approved at once. The same
+code decides as in serve and detect, so on a log of theirs it finds what they
+found. The allow list, the list's history and the addresses of this machine are
+not asked.
 
 LOG are finished files, plain, gzip or zstd, in any order, or - for standard
 input. Of the file that --policy names, only [[policy]] and [detector] count.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,12 +30,20 @@ func (u *ui) analysis(a *app.Analysis, most int) error {
 	for _, r := range a.Pools {
 		u.pool(r)
 	}
+	if slices.ContainsFunc(a.Decisions, suggests) {
+		u.hint("%s", approvedText)
+	}
 	u.readText(&a.Read)
 	if old := a.Stats.OldBoot; old > 0 {
 		u.say("%s left out, of a server process that had ended by then: are these the logs of two servers?", count(old, "line was", "lines were"))
 	}
 	return nil
 }
+
+// approvedText says what is assumed of suggestions.
+const approvedText = "What suggestions avert is counted as if each had been approved at once."
+
+func suggests(d detector.Decision) bool { return d.Action == detector.Suggest }
 
 // decisions lists what was decided, the first ones of many.
 func (u *ui) decisions(all []detector.Decision, most int) {
@@ -100,6 +109,11 @@ func (u *ui) policyDiff(d *app.PolicyDiff, most int) error {
 	for i := range d.Pools {
 		u.poolDiff(&d.Pools[i])
 	}
+	if slices.ContainsFunc(d.OnlyOld, func(o app.Unmatched) bool { return suggests(o.Decision) }) ||
+		slices.ContainsFunc(d.OnlyNew, func(o app.Unmatched) bool { return suggests(o.Decision) }) ||
+		slices.ContainsFunc(d.Changed, func(c app.Changed) bool { return suggests(c.Old) || suggests(c.New) }) {
+		u.hint("%s", approvedText)
+	}
 	if d.Dropped > 0 {
 		u.say("%s not kept and not compared.", count(d.Dropped, "decision was", "decisions were"))
 	}
@@ -132,7 +146,7 @@ func (u *ui) changes(all []app.Changed, most int) {
 	u.print("Both, but not the same:")
 	n := shown(len(all), most)
 	for i := range n {
-		u.row("~ %s  %s", sourceText(all[i].New.Source), changeText(&all[i]))
+		u.row("~ %s  %s  %s", whenText(all[i].Old.At), sourceText(all[i].New.Source), changeText(&all[i]))
 	}
 	u.more(n, len(all), "")
 }
@@ -142,7 +156,7 @@ func changeText(c *app.Changed) string {
 	parts := make([]string, 0, len(c.What))
 	for _, what := range c.What {
 		parts = append(parts, map[string]string{
-			"at":       whenText(c.Old.At) + " becomes " + shiftText(c.New.At.Sub(c.Old.At)),
+			"at":       shiftText(c.New.At.Sub(c.Old.At)),
 			"duration": "for " + lengthText(c.Old.Duration) + " becomes for " + lengthText(c.New.Duration),
 			"action":   actionText(c.Old.Action) + " becomes " + actionText(c.New.Action),
 			"policy":   c.Old.Policy + " becomes " + c.New.Policy,
