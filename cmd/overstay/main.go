@@ -1,7 +1,7 @@
 // Command overstay says why a server is too busy, who holds its threads, and
 // bans them. Each command is one file: its constructor, its options, their
-// check, and its run. What a person reads stands in help.go, words.go,
-// running.go, transfer.go, people.go and explain.go.
+// check, and its run. What a person reads stands in help.go, explain.go, the
+// files words*.go, running.go, transfer.go and people.go.
 package main
 
 import (

@@ -7,7 +7,10 @@
 //
 //   - [Serve]: server, list and, unless it runs elsewhere, the detector;
 //   - [Detect]: the detector alone, beside a server in another process;
-//   - [Watch]: the ranking of a log as it grows, nothing decided.
+//   - [Top]: the ranking of a log as it grows, nothing decided;
+//   - [ExplainWhy] and [ExplainSource]: why a pool refuses, and what is held
+//     against a source, from a log and the list, nothing decided;
+//   - [Analyze] and [DiffPolicies]: what policies do with finished logs.
 //
 // What is not here on purpose: words for people (package main has them all)
 // and anything that decides whom to ban (package detector).
