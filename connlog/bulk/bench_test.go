@@ -86,6 +86,19 @@ func BenchmarkRead(b *testing.B) {
 			return readBulk(b, path, bulk.Options{ChunkBytes: kb << 10}, func(*connlog.Event) {})
 		})
 	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, pack := range map[string]func(testing.TB, []byte) []byte{"gzip": gzipped, "zstd": zstded} {
+		packed := filepath.Join(b.TempDir(), name)
+		if err := os.WriteFile(packed, pack(b, text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		run(name, func(b *testing.B) int {
+			return readBulk(b, packed, bulk.Options{}, func(*connlog.Event) {})
+		})
+	}
 	run("occupancy", func(b *testing.B) int {
 		return readBulk(b, path, bulk.Options{}, bulk.NewOccupancy(connlog.Level{}).Observe)
 	})

@@ -349,7 +349,7 @@ func TestFilesAreClosed(t *testing.T) {
 	var paths []string
 	for i := range 20 {
 		paths = append(paths, filepath.Join(dir, fmt.Sprint(i)))
-		if err := os.WriteFile(paths[i], gzipped(t, newGenerator(uint64(i), 20, false).log(50_000)), 0o600); err != nil {
+		if err := os.WriteFile(paths[i], []func(testing.TB, []byte) []byte{gzipped, zstded}[i%2](t, newGenerator(uint64(i), 20, false).log(50_000)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,8 @@ type Input struct {
 	Name string // the path, or what it is to be called
 	// From is read instead of the file, if it is not nil: standard input, for
 	// example. It remains the caller's to close. Where a read of it blocks, the
-	// end of the context is seen only if From has a SetReadDeadline that works.
+	// end of the context is seen only if From has a SetReadDeadline that works,
+	// which is set to the past then.
 	From io.Reader
 }
 
@@ -41,8 +42,9 @@ type Options struct {
 	Malformed int
 	// Format says how a file is to be read, by its name and the first bytes of
 	// its text: not more than HeadBytes, and less only if there is no more. It
-	// is called once for each file, in the order of reading. An error makes the
-	// file one that cannot be read. Nil: all are connection logs.
+	// is called for one file at a time: for each when it is to be read, and,
+	// where there are several, once before, to put them in order. An error makes
+	// the file one that cannot be read. Nil: all are connection logs.
 	Format func(name string, head []byte) (Format, error)
 }
 

@@ -96,7 +96,7 @@ func (r *Reader) handOver(b *Batch, fold *worker, yield func(*Batch, error) bool
 // begin starts the workers.
 func (r *Reader) begin(ctx context.Context) *run {
 	// Enough that a loop which is slow for a moment, or a worker, delays nobody.
-	batches := 3*r.options.Workers + 1
+	batches := 2*r.options.Workers + 1
 	n := &run{
 		ctx: ctx, options: &r.options,
 		free: make(chan *Batch, batches), order: make(chan *Batch, batches),

@@ -47,7 +47,8 @@ func (s *source) fill(b *Batch) bool {
 		s.waiting = s.waiting[1:]
 		err := s.open(next)
 		b.begin(s.in)
-		if b.first = true; err != nil {
+		b.first = true
+		if err != nil {
 			s.failed(b, err)
 			return true
 		}
