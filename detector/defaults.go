@@ -69,12 +69,14 @@ func threadHogging() Policy {
 // smallest prefix that has nine tenths of the load. Nets in which an address
 // has proven something within a day are let be, and as everywhere it is the
 // age that tells: five seconds on average, and four times what is usual here.
+// Where nothing was ever proven, as in a log that does not tell of it, nobody
+// can be told from the others.
 func netHogging() Policy {
 	return Policy{
 		Name:  "net-hogging",
 		Level: LevelNet,
 		When: pressed + `
-&& net.unproven.others >= max(3, 0.1 * pool.threads)
+&& net.unproven.others >= max(3, 0.1 * pool.threads) && pool.proven15 > 0
 && net.unproven.mean_age >= max(5, 4 * ` + usual + `)`,
 		Averts:   true,
 		Action:   Ban,
@@ -107,7 +109,8 @@ func returning() Policy {
 // takes who has the same to do as the others; and eight seconds have to pass,
 // in which the first ones of a new kind get through, and what is usual is known.
 // The last of them is asked for apart: where a clock leaps ahead everybody is
-// old at once, and most are through within that second.
+// old at once, and most are through within that second. Where nothing was ever
+// proven it does nothing, as netHogging.
 //
 // It may still be wrong about a single one of so many, so the ban is short. It
 // grows for those who come back to do the same.
@@ -115,7 +118,7 @@ func spreadOut() Policy {
 	return Policy{
 		Name: "spread-out",
 		When: pressed + `
-&& unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads
+&& unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads && pool.proven15 > 0
 && unproven.mean_age >= max(7, 6 * ` + usual + `)
 && proven15 < 0.015`,
 		For:      time.Second,
