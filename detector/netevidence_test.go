@@ -82,3 +82,28 @@ func TestSourceEvidenceTellsOfTheNet(t *testing.T) {
 		}
 	}
 }
+
+// TestNetsAllocateNothing looks at every figure of nets on every line, while
+// nets come and go.
+func TestNetsAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	never := "false"
+	for _, f := range netFigures() {
+		never += " || " + f.Name + " < -1"
+	}
+	d := mustNew(t, Options{MaxSources: 500, MaxNets: 50, Policies: append(DefaultPolicies(),
+		Policy{Name: "all", When: never, Action: Ban, Duration: time.Minute},
+		Policy{Name: "nets", When: never, Level: LevelNet, Action: Ban, Duration: time.Minute})})
+	m := newMixed(2000, true)
+	for range 50_000 {
+		d.Observe(m.next())
+	}
+	if n := testing.AllocsPerRun(50_000, func() { d.Observe(m.next()) }); n != 0 {
+		t.Errorf("%v allocations a line", n)
+	}
+	if n := d.Stats().Nets; n < 50 || n >= 157 { // of 157
+		t.Errorf("%d nets are known", n)
+	}
+}
