@@ -19,12 +19,12 @@ type Batch struct {
 	// to know which they are.
 	Malformed []*connlog.LineError
 
-	in          *input
-	first, last bool // chunk of its input
-	err         *FileError
-	before      <-chan struct{} // closed when the chunk before was parsed, if that matters
-	after       chan struct{}   // to be closed then
-	parsed      chan struct{}   // has one element when the loop may have it
+	in     *input
+	first  bool // chunk of its input
+	err    *FileError
+	before <-chan struct{} // closed when the chunk before was parsed, if that matters
+	after  chan struct{}   // to be closed then
+	parsed chan struct{}   // has one element when the loop may have it
 
 	buf    []byte // a chunk
 	rest   []byte // of it, not parsed yet
@@ -51,7 +51,7 @@ func (b *Batch) Line(i int) uint64 { return b.known + uint64(b.lines[i]) }
 // begin empties a batch for a chunk of an input.
 func (b *Batch) begin(in *input) {
 	b.in, b.File = in, in.file
-	b.first, b.last, b.err, b.long = false, false, nil, nil
+	b.first, b.err, b.long = false, nil, nil
 	b.before, b.after = nil, nil
 	b.rest, b.offset, b.place = nil, 0, 0
 	b.clear()

@@ -95,12 +95,11 @@ const Native = "overstay"
 // failed ends the input with an error.
 func (s *source) failed(b *Batch, err error) {
 	b.err = &FileError{Name: s.in.file.Name, Err: err}
-	s.ended(b)
+	s.ended()
 }
 
-// ended makes b the last chunk of its input.
-func (s *source) ended(b *Batch) {
-	b.last = true
+// ended is called when there is no more of an input.
+func (s *source) ended() {
 	s.stream.close()
 	s.stream = nil
 }
@@ -111,20 +110,23 @@ func (s *source) cut(b *Batch) {
 	buf := append(b.buf[:0], s.carry...)
 	s.carry = s.carry[:0]
 	want := max(s.options.ChunkBytes-len(buf), 1)
-	for {
+	for looked := 0; ; want = s.options.ChunkBytes {
 		from := len(buf)
 		buf = slices.Grow(buf, want)
 		n, err := readAll(s.stream, buf[from:from+want])
 		buf = buf[:from+n]
 		end := len(buf)
 		if !errors.Is(err, io.EOF) { // The last line of a file needs no newline.
-			end = bytes.LastIndexByte(buf, '\n') + 1
+			if end = bytes.LastIndexByte(buf[looked:], '\n') + 1; end > 0 {
+				end += looked
+			}
+			looked = len(buf)
 		}
 		switch {
 		case err != nil:
 			s.take(b, buf, end)
 			if errors.Is(err, io.EOF) {
-				s.ended(b)
+				s.ended()
 			} else {
 				s.failed(b, bare(err))
 			}
@@ -137,7 +139,6 @@ func (s *source) cut(b *Batch) {
 			s.skip(b, buf)
 			return
 		}
-		want = s.options.ChunkBytes
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *source) skip(b *Batch, buf []byte) {
 		switch {
 		case errors.Is(err, io.EOF):
 			s.at += uint64(b.long.Bytes)
-			s.ended(b)
+			s.ended()
 			return
 		case err != nil:
 			b.long = nil // A line that is cut off by damage is none.
