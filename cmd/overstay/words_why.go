@@ -152,11 +152,25 @@ func (u *ui) averting(r *cause.Report) {
 	if d.Waited.Jobs > 0 {
 		line(d.NoWait.Averted, "if nobody had waited for the virus scanner")
 	}
-	more := "with more threads"
-	if len(r.Suspects) > 0 || d.Waited.Jobs > 0 {
-		more += ", beyond all that"
+	if len(r.Suspects) > 0 && d.Waited.Jobs > 0 {
+		line(grounds.Both, "with both of these: the suspects banned, and nobody waiting")
 	}
-	line(grounds.Threads, more)
+	line(grounds.Threads, moreText(r))
+	if grounds.Left.Median > 0 && (len(r.Suspects) > 0 || d.Waited.Jobs > 0) {
+		line(grounds.Left, "only with more threads on top of all that")
+	}
+}
+
+// moreText says what more threads stand for: as many as the others need.
+func moreText(r *cause.Report) string {
+	need := int(r.Diagnosis.Needed.Threads.Median)
+	switch {
+	case need <= r.Threads:
+		return "with more threads: there are enough for the others"
+	case len(r.Suspects) > 0:
+		return fmt.Sprintf("with %d threads in place of %d, and nobody banned", need, r.Threads)
+	}
+	return fmt.Sprintf("with %d threads in place of %d", need, r.Threads)
 }
 
 // accused lists the suspects, and what a ban of each alone would have averted.

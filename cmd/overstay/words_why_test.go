@@ -38,7 +38,8 @@ func fixedWhy(name string, suspects int) *app.Why {
 			Waited:   loss.Waits{Jobs: 40, Mean: 2 * time.Second, Max: 9 * time.Second, Over: 25},
 			Scanners: loss.Waits{Scanners: 3},
 			Finding: loss.Finding{Verdict: loss.Attack, Also: []loss.Verdict{loss.Scanner}, Grounds: loss.Grounds{
-				Tried: 1400, Refused: spread(1000), Ban: spread(950), NoWait: spread(300), Threads: loss.Spread{Min: 0, Median: 20, Max: 40}, Target: 1e-3,
+				Tried: 1400, Refused: spread(1000), Ban: spread(950), NoWait: spread(300), Both: spread(970), Threads: spread(120),
+				Left: loss.Spread{Min: 0, Median: 30, Max: 40}, Target: 1e-3,
 			}},
 		},
 		Assumptions: []string{"Clients come when they came."},
