@@ -1,0 +1,95 @@
+package cause
+
+import (
+	"testing"
+	"time"
+
+	"overstay/connlog"
+	"overstay/detector/loss"
+)
+
+// TestMargin counts what came in the minute before and after the refusals.
+func TestMargin(t *testing.T) {
+	l := siege(Options{})
+	l.after(time.Hour).open(anna)
+	s, _ := l.r.Last()
+	rep, err := l.r.Report(s, loss.Question{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Ten clients before and after, 300 refusals, two connections of the crook.
+	if rep.Arrivals != 322 || rep.Diagnosis.Recorded != 300 {
+		t.Errorf("%d arrivals and %d refusals, want 322 and 300", rep.Arrivals, rep.Diagnosis.Recorded)
+	}
+}
+
+// TestByBlame has two suspects of which the second holds more.
+func TestByBlame(t *testing.T) {
+	l := newLogger(Options{}, 3)
+	l.open(anna)
+	l.open(crook)
+	l.open(crook)
+	l.after(time.Second).refuse(ben, 30)
+	l.suspect(anna+"/32", time.Hour)
+	l.suspect(crook+"/32", time.Hour)
+	rep := l.report(t, "www")
+	if len(rep.Suspects) != 2 || rep.Suspects[0].Source.Addr().String() != crook || rep.Suspects[0].Blame != 20 || rep.Suspects[1].Blame != 10 {
+		t.Errorf("%+v", rep.Suspects)
+	}
+}
+
+// TestIdleIsKnownUntried has a suspect without blame, and no ban tried alone.
+func TestIdleIsKnownUntried(t *testing.T) {
+	l := siege(Options{})
+	l.suspect(crook+"/32", time.Hour)
+	l.suspect("198.51.100.3/32", time.Hour)
+	s, _ := l.r.Last()
+	rep, err := l.r.Report(s, loss.Question{Singles: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rep.Suspects) != 1 || rep.Suspects[0].Alone || len(rep.Idle) != 1 {
+		t.Errorf("suspects %+v, idle %+v", rep.Suspects, rep.Idle)
+	}
+}
+
+// TestBanThatLetsInAnother has a suspect whose thread would have gone to
+// somebody who then stands in the way of the next: a ban averts one refusal
+// and makes another, so it is not suggested.
+func TestBanThatLetsInAnother(t *testing.T) {
+	l := newLogger(Options{}, 1)
+	id := l.open(anna)
+	l.after(10*time.Second).close(id, anna)
+	id = l.open(crook)
+	l.after(500*time.Millisecond).refuse("198.51.100.1", 1)
+	l.after(500*time.Millisecond).close(id, crook)
+	id = l.open("198.51.100.2")
+	l.after(10*time.Second).close(id, "198.51.100.2")
+	l.suspect(crook+"/32", time.Hour)
+	rep := l.report(t, "www")
+	if len(rep.Suspects) != 0 || len(rep.Idle) != 1 || rep.Idle[0].Blame != 1 {
+		t.Errorf("suspects %+v, idle %+v", rep.Suspects, rep.Idle)
+	}
+}
+
+// TestClockIsWaitedFor has a clock that goes back a little and catches up.
+func TestClockIsWaitedFor(t *testing.T) {
+	l := newLogger(Options{}, 1)
+	l.after(10*time.Second).refuse(anna, 1)
+	l.after(-3*time.Second).refuse(anna, 1)
+	l.after(4*time.Second).refuse(anna, 1)
+	expect(t, l, "www", "10s 192.0.2.7 refused 1", "10s 192.0.2.7 refused 1", "11s 192.0.2.7 refused 1")
+}
+
+func TestForgottenStretch(t *testing.T) {
+	l := newLogger(Options{MaxArrivals: 100}, 1)
+	l.refuse(anna, 1)
+	l.after(10 * time.Minute)
+	for range 200 {
+		l.after(time.Second).refuse(anna, 1)
+	}
+	l.write(connlog.Event{Kind: connlog.Beat})
+	if s := l.r.Stretches(); len(s) != 1 || s[0].Refused != 200 {
+		t.Errorf("%+v", s)
+	}
+}
