@@ -27,7 +27,7 @@ var missed = map[string][]string{}
 var quick = []string{"slow-post", "insider-behind-nat"}
 
 func defaults() Options {
-	return Options{Policies: detector.DefaultPolicies(), BansPerMinute: 300}
+	return Options{Policies: detector.DefaultPolicies()}
 }
 
 // TestDefaultPolicies plays every scenario with two seeds. The table over

@@ -42,7 +42,7 @@ func run(args []string, out, faults io.Writer) error {
 	for i := range max(*number, 0) {
 		seeds = append(seeds, *first+uint64(i))
 	}
-	rows, err := score.All(scenarios, score.Options{Policies: detector.DefaultPolicies(), BansPerMinute: 300}, seeds...)
+	rows, err := score.All(scenarios, score.Options{Policies: detector.DefaultPolicies()}, seeds...)
 	if err != nil {
 		return err
 	}
