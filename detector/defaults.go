@@ -40,14 +40,14 @@ const usual = `min(pool.prove_time, 12)`
 //
 // The mean age is what tells an attacker from an office: the office's
 // unproven connections are few and milliseconds old, because they prove
-// themselves or end. An attacker's age with the clock. Ten thread-seconds
-// are seven threads for a second and a half, or two for five, as a browser may
-// have open in reserve. Three times what it usually takes is more
-// than all threads of one sender have on average, whatever slow step there is.
+// themselves or end. An attacker's age with the clock. Ten thread-seconds are
+// seven threads for a second and a half, or two for five, as a browser may have
+// open in reserve. Three times what it usually takes is more than the threads
+// of one sender have on average, whatever slow step there is.
 //
 // The last line lets those be who get work done: who has proven as many
-// connections in the last quarter of an hour as it sits on now is not
-// banned. See sharedHogging.
+// connections in the last quarter of an hour as it sits on now is not banned.
+// See sharedHogging.
 func threadHogging() Policy {
 	return Policy{
 		Name: "thread-hogging",
