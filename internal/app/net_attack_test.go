@@ -74,6 +74,10 @@ func TestANetIsBannedAsOne(t *testing.T) {
 	t.Parallel()
 	const threads = 50
 	r := serve(t, smallPool(threads))
+	// Where nothing was ever proven nobody can be told from the others.
+	if !served(r, "127.0.20.1") {
+		t.Fatal("nobody is served before the attack")
+	}
 	held := holdFrom(r, "127.0.10.2", threads)
 	if served(r, "127.0.20.1") {
 		t.Fatal("somebody was served although no thread is free")
@@ -116,6 +120,9 @@ func TestANetIsBannedAroundOurselves(t *testing.T) {
 	t.Parallel()
 	const threads = 50
 	r := serve(t, smallPool(threads))
+	if !served(r, "127.0.20.2") {
+		t.Fatal("nobody is served before the attack")
+	}
 	ours := holdFrom(r, "127.0.0.1", 1)[0]
 	held := holdFrom(r, "127.0.0.2", threads-1)
 	eventually(t, "a client to be served", func() bool { return served(r, "127.0.20.2") })
