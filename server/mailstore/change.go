@@ -193,14 +193,15 @@ func (m *Mailbox) Copy(uids []uint32, folder string) (*Transfer, error) {
 		if err := a.usage.reserve(a, size); err != nil {
 			return "", err
 		}
-		defer a.usage.release(size)
 		name := a.store.nameLike(msg, size)
 		target := filepath.Join(to.dir, "cur", fileName(name, msg.Flags))
-		err := a.usage.change(size, 1, func() error { return a.store.disk.Link(from, target) }, filepath.Dir(target))
-		if err == nil {
-			made = append(made, target)
+		err := a.usage.arrive(size, func() error { return a.store.disk.Link(from, target) }, filepath.Dir(target))
+		if err != nil {
+			a.usage.release(size)
+			return name, err
 		}
-		return name, err
+		made = append(made, target)
+		return name, nil
 	})
 	if err != nil {
 		for _, path := range made {

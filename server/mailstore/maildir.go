@@ -170,9 +170,11 @@ func (d *Delivery) Commit() error {
 // appear gives a copy its name.
 func (d *Delivery) appear(c *messageCopy) error {
 	to := d.final(c)
-	err := c.account.usage.change(d.size, 1, func() error { return d.rename(c, to) }, filepath.Dir(to))
-	c.appeared = err == nil
-	return err
+	if err := c.account.usage.arrive(d.size, func() error { return d.rename(c, to) }, filepath.Dir(to)); err != nil {
+		return err
+	}
+	c.appeared, c.reserved = true, false
+	return nil
 }
 
 // rename does it, if need be in a Maildir of which a part is missing. A folder

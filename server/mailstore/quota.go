@@ -83,7 +83,7 @@ func (u *usage) roomLocked(a *account, q Quota, size int64) error {
 	return nil
 }
 
-// reserve takes room for a message, until release.
+// reserve takes room for a message, until it arrives or release.
 func (u *usage) reserve(a *account, size int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -100,6 +100,10 @@ func (u *usage) reserve(a *account, size int64) error {
 func (u *usage) release(size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.releaseLocked(size)
+}
+
+func (u *usage) releaseLocked(size int64) {
 	u.reservedBytes -= size
 	u.reservedMessages--
 }
@@ -117,6 +121,22 @@ func (u *usage) forget() {
 func (u *usage) change(bytes int64, messages int, do func() error, folders ...string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.changeLocked(bytes, messages, do, folders...)
+}
+
+// arrive is change for a message that room is reserved for, and releases that
+// at the same moment if it succeeds: no message counts twice.
+func (u *usage) arrive(size int64, do func() error, folders ...string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	err := u.changeLocked(size, 1, do, folders...)
+	if err == nil {
+		u.releaseLocked(size)
+	}
+	return err
+}
+
+func (u *usage) changeLocked(bytes int64, messages int, do func() error, folders ...string) error {
 	if !u.known {
 		return do()
 	}
