@@ -49,11 +49,16 @@ func rushHour(n int, scanned float64) (Recording, []uint32) {
 
 // BenchmarkDiagnose is a whole diagnosis of a million arrivals: five seeds,
 // ten suspects one by one, the search for threads and scanners, and making the
-// recording ready. With scanners, messages make each other wait.
+// recording ready. With scanners, messages make each other wait. There are fewer
+// arrivals with -short.
 func BenchmarkDiagnose(b *testing.B) {
 	for name, scanned := range map[string]float64{"plain": 0, "scanners": 0.5} {
 		b.Run(name, func(b *testing.B) {
-			rec, suspects := rushHour(1_000_000, scanned)
+			arrivals := 1_000_000
+			if testing.Short() {
+				arrivals = 50_000
+			}
+			rec, suspects := rushHour(arrivals, scanned)
 			b.ReportAllocs()
 			var d Diagnosis
 			for b.Loop() {

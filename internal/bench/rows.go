@@ -70,6 +70,8 @@ var suites = []suite{
 	{"connlog", "^BenchmarkCatchUp$|^BenchmarkFollowLatency$", "2s"},
 	{"detector", "^BenchmarkObserve$", "2s"},
 	{"detector", "^BenchmarkSourcesMemory$", "1x"},
+	{"detector", "^BenchmarkDay$", "3x"},
+	{"detector/loss", "^BenchmarkDiagnose$", "1x"},
 	{"banlist", "^BenchmarkBlocked$", "1s"},
 	{"banlist", "^BenchmarkRestore$", "3x"},
 	{"banlist", "^BenchmarkDecide$|^BenchmarkNotice$", "300x"},
@@ -129,6 +131,18 @@ var rows = []row{
 	{
 		what:  "memory of 100,000 sources",
 		value: figure{"detector.SourcesMemory/mail", "MB"}, unit: "MB", reach: 40,
+	},
+	{
+		what:  "a day of 800,000 connections, with policies",
+		value: figure{"detector.Day", "s/day"}, unit: "s", reach: 1,
+	},
+	{
+		what:  "diagnosis of 1,000,000 arrivals",
+		value: figure{"detector/loss.Diagnose/plain", "ns/op"}, scale: 1e-9, unit: "s", reach: 2,
+	},
+	{
+		what:  "the same, half of them scanned",
+		value: figure{"detector/loss.Diagnose/scanners", "ns/op"}, scale: 1e-9, unit: "s", reach: 2,
 	},
 	{
 		what:  "ban check at 100,000 bans, banned",
