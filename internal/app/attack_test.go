@@ -95,7 +95,9 @@ func (s shape) check(t *testing.T, report *traffic.Report) {
 		t.Logf("%v: %s: %.1f %% of %d, %.1f %% of the last %d s, p99 %v; %d busy, %d timeouts, %d otherwise failed",
 			s, g.Name, 100*whole, total.Ended(), 100*lately, last, g.P99,
 			total.Outcomes[traffic.Busy], total.Outcomes[traffic.Timeout], total.Outcomes[traffic.Failed])
-		if !s.holds {
+		// How many are served in real time is asked without the race detector,
+		// which leaves the server too little of it.
+		if !s.holds || raceOn {
 			continue
 		}
 		// 95 % of 75 seconds is what an outage of 3.75 seconds leaves; so

@@ -66,6 +66,15 @@ func ends(t *testing.T, _ *reloading, held []*guest) {
 	}
 }
 
+// oneEnds is the view that one of those who hold is sent away. Each that goes
+// gives the others more time.
+func oneEnds(t *testing.T, r *reloading, _ []*guest) {
+	t.Helper()
+	logged(t, r, "a holder is sent away", func(e connlog.Event) bool {
+		return e.Kind == connlog.Close && e.End == connlog.EndTimeout
+	})
+}
+
 // takesNothing is the view that a client who does not read what it asked for is
 // sent away.
 func takesNothing(t *testing.T, r *reloading, _ []*guest) {
@@ -127,7 +136,7 @@ var effects = map[string]effect{
 			s.Threads, s.StressFrom, s.Idle, s.IdleStressed = 20, 0.95, 3*app.Duration(patience), moment
 		},
 		hold:   slices.Repeat([]func(*guest){stays}, 19),
-		change: func(s *app.Service) { s.StressFrom = 0.001 }, seen: ends,
+		change: func(s *app.Service) { s.StressFrom = 0.001 }, seen: oneEnds,
 	},
 	"unproven": {hold: []func(*guest){stays}, change: func(s *app.Service) { s.Unproven = moment }, seen: ends},
 	"session":  {hold: []func(*guest){authenticates}, change: func(s *app.Service) { s.Session = moment }, seen: ends},
