@@ -66,11 +66,14 @@ func (d *Detector) netEvidence(n *net, v *view, about target) *NetEvidence {
 		UnprovenLoad1: round(unproven.m1),
 		UnprovenLoad5: round(unproven.m5),
 
-		Within: n.membersIn(about),
+		Within: 1,
 	}
-	if load := n.loadIn(whole, v.now); load > 0 {
-		e.Part = round(n.loadIn(about, v.now) / load)
+	if v.s != nil { // nothing is asked of the other members: there may be many
+		e.Part = round(partOf(v.s.all.m1, all.m1))
+		return e
 	}
+	e.Within = n.membersIn(about)
+	e.Part = round(partOf(n.loadIn(about, v.now), n.loadIn(whole, v.now)))
 	return e
 }
 
@@ -91,4 +94,12 @@ func (d *Detector) netLines(n *net) []string {
 		out = append(out, d.boot+":"+strconv.FormatUint(c.seq, 10))
 	}
 	return out
+}
+
+// partOf is the part of a load that another is.
+func partOf(load, of float64) float64 {
+	if of <= 0 {
+		return 0
+	}
+	return min(load/of, 1)
 }

@@ -18,11 +18,15 @@ func (ns *nets) trust(n *net, now int64) {
 //
 // After a restart it is known for what the log that was read back tells.
 func (ns *nets) trusts(n *net, now int64) bool {
-	return n.open > n.unproven || ns.provenAge(n.key, n.provenAt, now) < day
+	if n.open > n.unproven {
+		return true
+	}
+	h, ok := ns.trusted.last(n.key, now)
+	return ok && now-(h+1)*hour < day // it may have been at the end of that hour
 }
 
-// provenAge is the time since an address of the net last proved itself, at
-// most: exact for the pool that has seen it at, but for what another pool saw,
+// provenAge is the time since an address of the net last proved itself: exact
+// for the pool that has seen it at. For what another pool saw in a later hour,
 // or this one before the net was forgotten, it is that since the end of the
 // hour. It is day or more if nothing is known of the last 24 hours.
 func (ns *nets) provenAge(key uint64, at, now int64) int64 {

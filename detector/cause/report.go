@@ -24,7 +24,7 @@ type Report struct {
 	Stretch
 	// Threads of the pool.
 	Threads int `json:"threads"`
-	// Arrivals, refused ones too, that were counted.
+	// Arrivals from the first refusal of the stretch to the last, these too.
 	Arrivals uint64 `json:"arrivals"`
 	// Suspects, by blame.
 	Suspects []Accused `json:"suspects"`

@@ -12,10 +12,11 @@ import (
 
 // scene is what happened at a pool in a stretch, as package loss wants it.
 type scene struct {
-	pool       *pool
-	lead       int64 // where the replay begins
-	begin, end int64 // what is counted
-	now        int64 // just after the end of the log: what is open then was not closed by it
+	pool        *pool
+	lead        int64 // where the replay begins
+	begin, end  int64 // what is counted
+	first, last int64 // of it, the stretch without its margins
+	now         int64 // just after the end of the log: what is open then was not closed by it
 
 	arrivals []loss.Arrival
 	busy     []uint32          // by arrival, of refusals: what the log said was busy
@@ -38,7 +39,7 @@ func (r *Recorder) scene(s Stretch) (*scene, error) {
 	if !ok || last <= p.forgotten {
 		return nil, ErrForgotten
 	}
-	c := &scene{pool: p, begin: first, end: last, now: r.clock.now + 1, numbers: make(map[source]uint32)}
+	c := &scene{pool: p, begin: first, end: last, first: first, last: last, now: r.clock.now + 1, numbers: make(map[source]uint32)}
 	if !s.exact {
 		c.begin, c.end = first-margin, min(last+margin, r.clock.now)
 	}
@@ -104,8 +105,9 @@ func (c *scene) gather(most int) {
 	}
 	c.merge(late, lateBusy)
 	c.bound(most)
+	from, until := max(c.since(c.first), 0), c.since(c.last)
 	for i := range c.arrivals {
-		if a := &c.arrivals[i]; a.At >= 0 {
+		if a := &c.arrivals[i]; a.At >= from && a.At <= until {
 			c.arrived += uint64(max(a.Count, 1))
 		}
 	}
@@ -186,11 +188,19 @@ func (c *scene) bound(most int) {
 	}
 }
 
+// shortest is the least time that a rate of clients is reckoned from: two
+// refusals in a millisecond are no thousands in a second.
+const shortest = 10 * time.Second
+
 // recording is the scene for package loss, with the threads that nobody is
 // known to hold held by a source of its own.
 func (c *scene) recording() loss.Recording {
 	rec := loss.Recording{Threads: c.threads, Sources: len(c.sources), Arrivals: c.arrivals,
 		Length: c.since(c.end)}
+	rec.RateFrom, rec.RateUntil = c.since(c.first), c.since(c.last)
+	if short := shortest - (rec.RateUntil - rec.RateFrom); short > 0 {
+		rec.RateFrom, rec.RateUntil = rec.RateFrom-short/2, rec.RateUntil+short/2
+	}
 	if c.unseen == 0 {
 		return rec
 	}

@@ -47,6 +47,10 @@ type Recording struct {
 	Arrivals []Arrival
 	// Length of the stretch; if zero, up to the last arrival.
 	Length time.Duration
+	// Of that, Need.Lambda is reckoned from RateFrom to RateUntil, so that quiet
+	// times at the margins are left out; of all of it, if there is nothing
+	// between the two.
+	RateFrom, RateUntil time.Duration
 }
 
 // Options of a System. The zero value has no suspects and default retries.
@@ -82,9 +86,10 @@ const (
 type System struct {
 	threads int
 	sources int
-	length  float64 // seconds
-	offered uint64  // arrivals from the beginning on, and those that may be added
-	first   int     // of these, in arrivals
+	// Between these are the clients that a rate is reckoned from.
+	rateFrom, rateUntil int64
+	offered             uint64 // arrivals from the beginning on, and those that may be added
+	first               int    // of these, in arrivals
 
 	arrivals []Arrival // cleaned, in order of time
 	// What the replay reads of them again and again, each in a row of its own.
@@ -139,7 +144,7 @@ func New(rec Recording, o Options) (*System, error) {
 	if err := s.accuse(o.Suspects, o.Groups); err != nil {
 		return nil, err
 	}
-	s.measure(rec.Length)
+	s.measure(rec)
 	within := int64(o.RetryWithin)
 	if within == 0 {
 		within = int64(defaultRetry)
@@ -221,12 +226,20 @@ func (s *System) accuse(suspects []uint32, groups [][]uint32) error {
 	return nil
 }
 
-func (s *System) measure(length time.Duration) {
+func (s *System) measure(rec Recording) {
+	length := min(rec.Length, maxAt)
 	if length <= 0 && len(s.arrivals) > 0 {
 		length = s.arrivals[len(s.arrivals)-1].At
 	}
-	s.length = max(length, 0).Seconds()
+	s.rateFrom, s.rateUntil = 0, int64(max(length, 0))
+	from, until := max(int64(rec.RateFrom), 0), min(int64(rec.RateUntil), s.rateUntil)
+	if from < until {
+		s.rateFrom, s.rateUntil = from, until
+	}
 }
+
+// rated says whether what comes at a time counts for the rate.
+func (s *System) rated(at int64) bool { return s.rateFrom <= at && at <= s.rateUntil }
 
 func (s *System) columns() {
 	n := len(s.arrivals)

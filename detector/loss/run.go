@@ -104,7 +104,7 @@ type player struct {
 
 // work is what the served clients ask of the pool.
 type work struct {
-	clients uint64  // that came after the beginning of the recording
+	clients uint64  // that came in the time that the rate is reckoned from
 	seconds float64 // that those hold a thread
 }
 
@@ -274,7 +274,7 @@ func (p *player) enter(j uint32, m mark, cut int64, like uint32) {
 // use notes what the client asks of the pool and of the scanners.
 func (p *player) use(j uint32, cut int64, like uint32) {
 	at := p.s.at[j]
-	if p.work != nil && at >= 0 {
+	if p.work != nil && p.s.rated(at) {
 		p.work.clients++
 		hold := p.s.samples.unknown
 		if like != nobody {

@@ -206,7 +206,7 @@ func (p *player) scanLate(a *asker) {
 // scheduled notes when the connection ends whose message waits for so long.
 func (p *player) scheduled(m *message, wait, at, cut int64) {
 	wait = min(wait, maxHold)
-	if p.work != nil && at >= 0 {
+	if p.work != nil && p.s.rated(at) {
 		p.work.seconds += time.Duration(wait - m.waited).Seconds()
 	}
 	p.ends.push(min(cut, at+wait+m.scan+m.rest))

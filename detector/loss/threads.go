@@ -1,5 +1,7 @@
 package loss
 
+import "time"
+
 // Threads is the least number of threads with which, under the change, no more
 // than the part target of the arrivals is refused. It is found by bisection;
 // where a replay with more threads may refuse one arrival more, because
@@ -70,8 +72,8 @@ func (p *player) need(c Change, target float64, seed uint64) Need {
 	c.Threads = Unlimited
 	n := Need{Peak: p.play(c, seed, unbounded).Peak}
 	p.work = nil
-	if w.clients > 0 && p.s.length > 0 {
-		n.Lambda = float64(w.clients) / p.s.length
+	if w.clients > 0 && p.s.rateFrom < p.s.rateUntil {
+		n.Lambda = float64(w.clients) / time.Duration(p.s.rateUntil-p.s.rateFrom).Seconds()
 		n.W = w.seconds / float64(w.clients)
 		n.Erlang, _ = ErlangThreads(n.Lambda*n.W, target)
 	}
