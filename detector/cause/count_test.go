@@ -8,7 +8,8 @@ import (
 	"overstay/detector/loss"
 )
 
-// TestMargin counts what came in the minute before and after the refusals.
+// TestMargin has the minute before and after the refusals replayed, and counts
+// what came from the first refusal to the last: 300 refusals, one each second.
 func TestMargin(t *testing.T) {
 	l := siege(Options{})
 	l.after(time.Hour).open(anna)
@@ -17,9 +18,32 @@ func TestMargin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Ten clients before and after, 300 refusals, two connections of the crook.
-	if rep.Arrivals != 322 || rep.Diagnosis.Recorded != 300 {
-		t.Errorf("%d arrivals and %d refusals, want 322 and 300", rep.Arrivals, rep.Diagnosis.Recorded)
+	if rep.Arrivals != 300 || rep.Diagnosis.Recorded != 300 {
+		t.Errorf("%d arrivals and %d refusals, want 300 of each", rep.Arrivals, rep.Diagnosis.Recorded)
+	}
+	// Ten clients before and after.
+	if tried := rep.Diagnosis.Finding.Grounds.Tried; tried != 322 {
+		t.Errorf("%d arrivals are replayed, want 322", tried)
+	}
+	if lambda := rep.Diagnosis.Needed.Lambda; lambda < 1 || lambda > 1.02 {
+		t.Errorf("%v clients a second come in the stretch, want one", lambda)
+	}
+}
+
+// TestRateOfAMoment has all refusals of a stretch at once: that is no rate.
+func TestRateOfAMoment(t *testing.T) {
+	l := newLogger(Options{}, 1)
+	id := l.open(anna)
+	l.after(time.Second).refuse(ben, 100)
+	l.after(time.Second).close(id, anna)
+	l.after(time.Minute).open(anna)
+	s, _ := l.r.Last()
+	rep, err := l.r.Report(s, loss.Question{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lambda := rep.Diagnosis.Needed.Lambda; lambda > 20 {
+		t.Errorf("%v clients a second", lambda)
 	}
 }
 

@@ -119,6 +119,22 @@ func TestNeededIsErlangs(t *testing.T) {
 	}
 }
 
+// TestRateOfARush has a client each second for a minute, between two minutes
+// without any.
+func TestRateOfARush(t *testing.T) {
+	rec := Recording{Threads: 1, Sources: 60, Length: 3 * time.Minute, RateFrom: time.Minute, RateUntil: 2 * time.Minute}
+	for i := range uint32(60) {
+		rec.Arrivals = append(rec.Arrivals, Arrival{At: time.Minute + time.Duration(i)*time.Second, Hold: 2 * time.Second, Source: i})
+	}
+	if n := mustNew(t, rec, Options{}).Diagnose(Question{}).Needed; n.Lambda != 1 || n.W != 2 {
+		t.Errorf("%v clients a second for %v seconds, want 1 for 2", n.Lambda, n.W)
+	}
+	rec.RateUntil = 0
+	if n := mustNew(t, rec, Options{}).Diagnose(Question{}).Needed; n.Lambda != 60.0/180 {
+		t.Errorf("%v clients a second of all of it, want 1/3", n.Lambda)
+	}
+}
+
 // TestThreadsIsTheFirstThatServes compares the search with trying each number.
 func TestThreadsIsTheFirstThatServes(t *testing.T) {
 	for seed := range uint64(100) {
