@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -128,7 +130,7 @@ type trial struct {
 
 // try replays with some suspects.
 func (c *scene) try(s Stretch, q loss.Question, accused []*group) (*trial, error) {
-	o := loss.Options{Groups: [][]uint32{}}
+	o := loss.Options{Groups: [][]uint32{}, Services: c.limits(accused)}
 	var bans []loss.TimedBan
 	for _, g := range accused {
 		o.Suspects = append(o.Suspects, g.members...)
@@ -153,6 +155,44 @@ func (c *scene) try(s Stretch, q loss.Question, accused []*group) (*trial, error
 	}
 	return &trial{system: system, accused: accused, report: rep}, nil
 }
+
+// limits are the services that a ban of each source is for, where it is not for all: those of
+// all its decisions.
+func (c *scene) limits(accused []*group) map[uint32][]uint16 {
+	limited := make(map[uint32][]uint16)
+	for _, g := range accused {
+		of, all := c.servicesOf(g)
+		for _, m := range g.members {
+			if known, ok := limited[m]; all || ok && known == nil {
+				limited[m] = nil
+			} else {
+				limited[m] = slices.Concat(known, of)
+			}
+		}
+	}
+	maps.DeleteFunc(limited, func(_ uint32, of []uint16) bool { return of == nil })
+	return limited
+}
+
+// servicesOf are the services that the decisions about a suspect are for, not
+// nil, or all.
+func (c *scene) servicesOf(g *group) (of []uint16, all bool) {
+	of = []uint16{unknownService}
+	for _, b := range g.bans {
+		if len(b.Services) == 0 {
+			return nil, true
+		}
+		for _, name := range b.Services {
+			if n, ok := c.services[name]; ok && !slices.Contains(of, n) {
+				of = append(of, n)
+			}
+		}
+	}
+	return of, false
+}
+
+// unknownService is no number of a service.
+const unknownService = math.MaxUint16
 
 // bans of a suspect, as they were timed.
 func (c *scene) bans(g *group) []loss.TimedBan {

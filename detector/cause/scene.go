@@ -21,6 +21,7 @@ type scene struct {
 	arrivals []loss.Arrival
 	busy     []uint32          // by arrival, of refusals: what the log said was busy
 	numbers  map[source]uint32 // of the sources
+	services map[string]uint16 // numbers of them
 	sources  []source          // by number
 	arrived  uint64
 	open     int // connections that had not ended
@@ -39,7 +40,7 @@ func (r *Recorder) scene(s Stretch) (*scene, error) {
 	if !ok || last <= p.forgotten {
 		return nil, ErrForgotten
 	}
-	c := &scene{pool: p, begin: first, end: last, first: first, last: last, now: r.clock.now + 1, numbers: make(map[source]uint32)}
+	c := &scene{pool: p, begin: first, end: last, first: first, last: last, now: r.clock.now + 1, numbers: make(map[source]uint32), services: r.pools.numbers}
 	if !s.exact {
 		c.begin, c.end = first-margin, min(last+margin, r.clock.now)
 	}

@@ -28,6 +28,8 @@ type Suspect struct {
 	At     time.Time // of the decision
 	// Until is when its ban would end; zero if none would begin.
 	Until time.Time
+	// Services that the ban would be for; nil: all.
+	Services []string
 }
 
 // suspicion is a suspect in our time.

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,50 @@ func TestPolicyIsTimed(t *testing.T) {
 		}
 		if len(rep.Notes) > 0 {
 			t.Errorf("%s: notes %q", name, rep.Notes)
+		}
+	}
+}
+
+// TestBanForServices has a ban for services that the suspect does not use, and
+// one that is for all of them.
+func TestBanForServices(t *testing.T) {
+	for name, c := range map[string]struct {
+		services [][]string
+		want     int64
+	}{
+		"all":             {[][]string{nil}, 300},
+		"that one":        {[][]string{{"imap", "www"}}, 300},
+		"another":         {[][]string{{"imap"}}, 0},
+		"unknown":         {[][]string{{"nntp"}}, 0},
+		"one after other": {[][]string{{"imap"}, {"www"}}, 300},
+		"another and all": {[][]string{{"imap"}, nil}, 300},
+	} {
+		l := siege(Options{})
+		l.write(connlog.Event{Kind: connlog.Open, Service: "imap", Conn: 9999, ClientIP: netip.MustParseAddr(anna)})
+		for _, services := range c.services {
+			l.r.Suspect(Suspect{Source: netip.MustParsePrefix(crook + "/32"), Policy: "p", At: epoch, Until: epoch.Add(time.Hour), Services: services})
+		}
+		rep := l.report(t, "www")
+		together, policy := rep.Diagnosis.Together.Averted.Median, rep.Policy.Averted.Median
+		if together != c.want || policy != c.want {
+			t.Errorf("%s: %d averted, by the policy %d, want %d", name, together, policy, c.want)
+		}
+	}
+}
+
+// TestServicesOfSeveral has an address and its net suspected, for a service
+// each: both are what its ban is for, unless one is for all.
+func TestServicesOfSeveral(t *testing.T) {
+	c := &scene{services: map[string]uint16{"imap": 3, "www": 4}}
+	about := func(services ...string) *group {
+		return &group{members: []uint32{7}, bans: []suspicion{{Suspect: Suspect{Services: services}}}}
+	}
+	if got := c.limits([]*group{about("imap"), about("www", "www")})[7]; !slices.Contains(got, 3) || !slices.Contains(got, 4) {
+		t.Errorf("services %v", got)
+	}
+	for _, groups := range [][]*group{{about(), about("www")}, {about("www"), about()}, {about("www"), about(), about("imap")}} {
+		if got := c.limits(groups); len(got) > 0 {
+			t.Errorf("a ban for all is for services %v", got)
 		}
 	}
 }

@@ -60,6 +60,9 @@ type Options struct {
 	// Groups are the bans that a diagnosis also looks at one by one, each of
 	// some sources. If nil, each suspect is one.
 	Groups [][]uint32
+	// Services that a ban of a source is for, in any change. Of a source that is
+	// not here it is for all.
+	Services map[uint32][]uint16
 	// RetryWithin is the longest time between two tries of one client; one
 	// minute if zero. If negative, each refusal is a client of its own.
 	RetryWithin time.Duration
@@ -101,6 +104,8 @@ type System struct {
 	// was not.
 	chain []uint32
 	own   []int32
+	// beyond says which arrivals no ban is for; nil if there are none.
+	beyond []bool
 
 	recorded calendar // the ends of the recorded connections
 	unwaited calendar // and without their waits for the scanner
@@ -155,6 +160,7 @@ func New(rec Recording, o Options) (*System, error) {
 		s.missed(several, &usual, within)
 	}
 	s.columns()
+	s.limit(o.Services)
 	if within > 0 {
 		s.follow(several, &usual, within)
 	}
@@ -260,6 +266,19 @@ func (s *System) columns() {
 		if a.again {
 			s.marks[i] |= again
 		}
+	}
+}
+
+// limit finds the arrivals of services that a ban of their source is not for.
+func (s *System) limit(services map[uint32][]uint16) {
+	if len(services) == 0 {
+		return
+	}
+	s.beyond = make([]bool, len(s.arrivals))
+	for i := range s.arrivals {
+		a := &s.arrivals[i]
+		of, limited := services[a.Source]
+		s.beyond[i] = limited && !slices.Contains(of, a.Service)
 	}
 }
 

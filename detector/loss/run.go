@@ -182,11 +182,12 @@ func (p *player) stretch(from, to int, limit uint64) {
 			}
 			p.now.Added++
 		}
-		if m&p.bans.ask != 0 {
+		banned := s.beyond == nil || !s.beyond[j]
+		if m&p.bans.ask != 0 && banned {
 			cut = p.bans.next(m, s.at[j])
 		}
 		switch {
-		case m&p.gone != 0 && p.out[m&sourceOf], cut <= s.at[j]:
+		case m&p.gone != 0 && p.out[m&sourceOf] && banned, cut <= s.at[j]:
 			p.now.LeftOut += uint64(s.arrivals[j].Count)
 			continue
 		case m&chained != 0 && p.done[s.chain[j]]:
