@@ -29,6 +29,11 @@ func (u *ui) analysis(a *app.Analysis, most int) error {
 	u.print("")
 	for _, r := range a.Pools {
 		u.pool(r)
+		for _, one := range a.Unaccused {
+			if one.Pool == r.Pool {
+				u.paragraph("    ", "    ", "%s.", unaccusedText(&one))
+			}
+		}
 	}
 	if slices.ContainsFunc(a.Decisions, suggests) {
 		u.hint("%s", approvedText)
@@ -79,7 +84,17 @@ func (u *ui) pool(r *cause.Report) {
 	}
 	u.paragraph("", "    ", "%s: %s were refused%s, %d of them no suspects. %s. Verdict: %s.",
 		r.Pool, count(r.Refused, "arrival", "arrivals"), inBrackets(percent(r.Refused, r.Arrivals)), r.Diagnosis.Others,
-		avertedText(r), r.Diagnosis.Finding.Verdict)
+		avertedText(r), verdictWord(r))
+}
+
+// verdictWord names the verdict, and that it accuses nobody where no policy
+// found somebody to accuse.
+func verdictWord(r *cause.Report) string {
+	v := r.Diagnosis.Finding.Verdict
+	if v != loss.Healthy && len(r.Suspects)+len(r.Idle) == 0 {
+		return v.String() + ", with nobody found by these policies"
+	}
+	return v.String()
 }
 
 // avertedText says what the bans, as they were timed, would have averted.
@@ -218,13 +233,14 @@ type analysisView struct {
 	Decisions []decisionView  `json:"decisions"`
 	Dropped   int             `json:"decisions_dropped,omitempty"`
 	Pools     []*cause.Report `json:"pools"`
+	Unaccused []unaccusedView `json:"unaccused"`
 	OldBoot   uint64          `json:"lines_of_ended_boots,omitempty"`
 }
 
 func viewAnalysis(a *app.Analysis) analysisView {
 	return analysisView{
 		Log: a.Read, Policies: orEmpty(a.Policies), Decisions: viewDecisions(a.Decisions), Dropped: a.Dropped,
-		Pools: orEmpty(a.Pools), OldBoot: a.Stats.OldBoot,
+		Pools: orEmpty(a.Pools), Unaccused: viewUnaccused(a.Unaccused), OldBoot: a.Stats.OldBoot,
 	}
 }
 

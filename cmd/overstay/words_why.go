@@ -30,7 +30,7 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 			u.quiet(w, r)
 			continue
 		}
-		u.report(r, most, now)
+		u.report(r, w.Unaccused, most, now)
 	}
 	if len(w.Reports) == 0 {
 		u.print("Nothing came to any pool from %s.", spanText(w.From, w.To))
@@ -39,7 +39,11 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 	u.spared(w, most)
 	u.readText(&w.Read)
 	if s := w.Reports; len(s) > 0 && len(s[0].Suspects) > 0 {
-		u.hint("What is held against one: overstay why %s. What waits for you: overstay review list.", sourceText(s[0].Suspects[0].Source))
+		waiting := ""
+		if w.Waiting > 0 {
+			waiting = " What waits for you: overstay review list."
+		}
+		u.hint("What is held against one: overstay why %s.%s", sourceText(s[0].Suspects[0].Source), waiting)
 	}
 	return nil
 }
@@ -65,7 +69,7 @@ func suspectsText(r *cause.Report) string {
 }
 
 // report tells of a pool that refused clients, and what would have helped.
-func (u *ui) report(r *cause.Report, most int, now time.Time) {
+func (u *ui) report(r *cause.Report, unaccused []app.Unaccused, most int, now time.Time) {
 	d := &r.Diagnosis
 	u.paragraph("", "  ", "%s", verdictText(r))
 	u.print("")
@@ -73,6 +77,7 @@ func (u *ui) report(r *cause.Report, most int, now time.Time) {
 	u.paragraph("Refused   ", "          ", "%s", refusedText(r))
 	u.averting(r)
 	u.accused(r, most)
+	u.unaccused(r.Pool, unaccused)
 	u.print("")
 	u.paragraph("Threads   ", "          ", "%s", threadsText(r))
 	if d.Waited.Jobs > 0 {
@@ -199,6 +204,55 @@ func (u *ui) accused(r *cause.Report, most int) {
 		}
 		u.paragraph("", "  ", "A policy found these too, but a ban of them would have averted nothing: %s.", listText(names, max(most/2, 5)))
 	}
+}
+
+// unaccused names who is to blame in a pool and is no suspect.
+func (u *ui) unaccused(pool string, all []app.Unaccused) {
+	for _, a := range all {
+		if a.Pool == pool {
+			u.print("")
+			u.paragraph("", "  ", "No suspect, but to blame: %s.", unaccusedText(&a))
+		}
+	}
+}
+
+func unaccusedText(a *app.Unaccused) string {
+	return fmt.Sprintf("%s caused %s of the refusals of others: %s", sourceText(a.Source), percent(a.Share, 1), sparedText(a))
+}
+
+// sparedText says why somebody who is to blame is no suspect.
+func sparedText(a *app.Unaccused) string {
+	switch {
+	case a.Allowed.IsValid() && a.Allowed != a.Source:
+		return "it is on the allow list, as " + sourceText(a.Allowed)
+	case a.Allowed.IsValid():
+		return "it is on the allow list"
+	case a.Found:
+		return "a policy found it at another time only"
+	}
+	return "no policy finds it"
+}
+
+// unaccusedView is the same as JSON.
+type unaccusedView struct {
+	Pool    string  `json:"pool"`
+	Source  string  `json:"source"`
+	Blame   float64 `json:"blame"`
+	Share   float64 `json:"share"`
+	Allowed string  `json:"allowed,omitempty"` // the entry of the allow list
+	Found   bool    `json:"found"`             // by a policy, at another time
+}
+
+func viewUnaccused(all []app.Unaccused) []unaccusedView {
+	views := make([]unaccusedView, 0, len(all))
+	for _, a := range all {
+		v := unaccusedView{Pool: a.Pool, Source: sourceText(a.Source), Blame: a.Blame, Share: a.Share, Found: a.Found}
+		if a.Allowed.IsValid() {
+			v.Allowed = sourceText(a.Allowed)
+		}
+		views = append(views, v)
+	}
+	return views
 }
 
 // outermost leaves out the suspects that lie in another one, as the addresses
@@ -353,20 +407,21 @@ func (u *ui) readText(r *app.LogsRead) {
 
 // whyView is the answer as JSON.
 type whyView struct {
-	Verdict loss.Verdict    `json:"verdict"`
-	Attack  bool            `json:"attack"`
-	From    time.Time       `json:"from"`
-	To      time.Time       `json:"to"`
-	Reports []*cause.Report `json:"reports"`
-	Earlier []cause.Stretch `json:"earlier"`
-	Allowed []string        `json:"allowed"`
-	Log     app.LogsRead    `json:"log"`
+	Verdict   loss.Verdict    `json:"verdict"`
+	Attack    bool            `json:"attack"`
+	From      time.Time       `json:"from"`
+	To        time.Time       `json:"to"`
+	Reports   []*cause.Report `json:"reports"`
+	Earlier   []cause.Stretch `json:"earlier"`
+	Allowed   []string        `json:"allowed"`
+	Unaccused []unaccusedView `json:"unaccused"`
+	Log       app.LogsRead    `json:"log"`
 }
 
 func viewWhy(w *app.Why) whyView {
 	v := whyView{
 		Verdict: w.Verdict(), Attack: w.Attack(), From: w.From.UTC(), To: w.To.UTC(),
-		Reports: orEmpty(w.Reports), Earlier: orEmpty(w.Earlier), Allowed: []string{}, Log: w.Read,
+		Reports: orEmpty(w.Reports), Earlier: orEmpty(w.Earlier), Allowed: []string{}, Unaccused: viewUnaccused(w.Unaccused), Log: w.Read,
 	}
 	for _, p := range w.Allowed {
 		v.Allowed = append(v.Allowed, sourceText(p))

@@ -61,6 +61,11 @@ func fixedWhy(name string, suspects int) *app.Why {
 		From: newYear, To: newYear.Add(time.Hour), Reports: []*cause.Report{r},
 		Earlier: []cause.Stretch{{Pool: name, From: newYear.Add(-time.Hour), To: newYear.Add(-time.Minute), Refused: 7}},
 		Allowed: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
+		Unaccused: []app.Unaccused{
+			{Pool: name, Source: netip.MustParsePrefix("192.0.2.7/32"), Blame: 400, Share: 0.4, Allowed: netip.MustParsePrefix("192.0.2.0/24")},
+			{Pool: name, Source: netip.MustParsePrefix("192.0.2.8/32"), Blame: 300, Share: 0.3},
+		},
+		Waiting: 2,
 	}
 }
 
@@ -157,9 +162,9 @@ func TestWhyAsJSON(t *testing.T) {
 		show func(u *ui) error
 		keys string
 	}{
-		"why":      {func(u *ui) error { return u.why(fixedWhy("www", 3), 5, newYear) }, "verdict attack from to reports earlier allowed log"},
+		"why":      {func(u *ui) error { return u.why(fixedWhy("www", 3), 5, newYear) }, "verdict attack from to reports earlier allowed unaccused log"},
 		"source":   {func(u *ui) error { return u.whySource(fixedSource("www"), 5, newYear) }, "source state entries allowed guarded history log seen place sources ranks pools decisions effect"},
-		"analysis": {func(u *ui) error { return u.analysis(&app.Analysis{}, 5) }, "log policies decisions pools"},
+		"analysis": {func(u *ui) error { return u.analysis(&app.Analysis{}, 5) }, "log policies decisions pools unaccused"},
 		"diff":     {func(u *ui) error { return u.policyDiff(&app.PolicyDiff{}, 5) }, "log equal same only_old only_new changed pools"},
 	} {
 		v := fields(c.show)

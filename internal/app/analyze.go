@@ -22,7 +22,9 @@ type Analysis struct {
 	// Pools says of each pool what its refusals came from, and what the bans,
 	// each from its decision to its end, would have averted.
 	Pools []*cause.Report
-	Stats detector.Stats
+	// Unaccused sources, that caused much and that no policy found.
+	Unaccused []Unaccused
+	Stats     detector.Stats
 }
 
 // Analyze applies the policies in force to finished logs. Its decisions are
@@ -42,7 +44,10 @@ func Analyze(ctx context.Context, cfg *Config, logs Logs, q loss.Question) (*Ana
 	for _, p := range cfg.ActivePolicies() {
 		a.Policies = append(a.Policies, p.Name)
 	}
-	a.Pools, err = in.whole(ctx, q)
+	if a.Pools, err = in.whole(ctx, q); err != nil {
+		return a, err
+	}
+	a.Unaccused, err = in.unaccused(a.Read, a.Pools)
 	return a, err
 }
 

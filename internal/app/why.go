@@ -45,6 +45,10 @@ type Why struct {
 	// Allowed sources: the policies found them, but they are on the allow
 	// list, so they count as clients.
 	Allowed []netip.Prefix
+	// Unaccused sources, that caused much and are no suspects.
+	Unaccused []Unaccused
+	// Waiting suggestions on the list.
+	Waiting int
 }
 
 // Verdict is the worst of the reports'.
@@ -91,11 +95,11 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.allowed, err = cfg.allowList(ctx); err != nil && o.Logs.Logger != nil {
+	w := &Why{}
+	if in.allowed, w.Waiting, err = cfg.allowList(ctx); err != nil && o.Logs.Logger != nil {
 		// The log can be explained without it.
 		o.Logs.Logger.Warn("allow list not read: who is on it may be suspected", "error", err)
 	}
-	w := &Why{}
 	if w.Read, err = cfg.readFor(ctx, o, in.observe); err != nil {
 		return nil, err
 	}
@@ -117,6 +121,9 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 			return nil, fmt.Errorf("pool %s: %w", s.Pool, err)
 		}
 		w.Reports = append(w.Reports, r)
+	}
+	if w.Unaccused, err = in.unaccused(w.Read, w.Reports); err != nil {
+		return nil, err
 	}
 	return w, ctx.Err()
 }
@@ -247,19 +254,25 @@ func (l Logs) readBack(ctx context.Context, path string, since time.Time, event 
 	return read, nil
 }
 
-// allowList returns what is on the allow list, nothing if there is no list.
-func (c *Config) allowList(ctx context.Context) (allowed []netip.Prefix, err error) {
+// allowList returns what is on the allow list, and how many suggestions wait;
+// what the configuration allows alone if there is no list.
+func (c *Config) allowList(ctx context.Context) (allowed []netip.Prefix, waiting int, err error) {
 	err = c.withList(ctx, func(list *banlist.List) error {
 		all, err := list.Allowed(ctx)
 		for _, a := range all {
 			allowed = append(allowed, a.Prefix)
 		}
+		if err != nil {
+			return err
+		}
+		suggested, err := list.Bans(ctx, banlist.Filter{States: []banlist.State{banlist.Suggested}})
+		waiting = len(suggested)
 		return err
 	})
 	for _, source := range c.List.Allow {
 		allowed = append(allowed, netip.Prefix(source))
 	}
-	return allowed, err
+	return allowed, waiting, err
 }
 
 // withList asks the list of the configuration, if there is one.
