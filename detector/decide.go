@@ -54,14 +54,14 @@ func (d *Detector) follow(w *watch, rules []*rule, holds uint64) {
 // and returns false when there is none to be made now.
 func (d *Detector) decide(r *rule) bool {
 	about, ok := d.subject(r)
-	if !ok || d.memory.standing(about, r.Action, d.now) {
+	if !ok || d.memory.standing(about, r.Action, r.Services, d.now) {
 		return false
 	}
 	action := r.Action
 	raging := action == Ban && d.storm.rages(d.now)
 	if raging {
 		action = Suggest
-		if d.memory.standing(about, action, d.now) {
+		if d.memory.standing(about, action, r.Services, d.now) {
 			return false
 		}
 	}
@@ -82,12 +82,10 @@ func (d *Detector) decide(r *rule) bool {
 	dec.Evidence.BanStorm = raging
 	dec.Evidence.EarlierBans = earlier
 	if action == Ban {
-		d.memory.remember(about, past{id: dec.ID, at: d.now, until: until, bits: about.bits})
-		d.memory.of(about).banned = until
+		d.memory.remember(about, past{id: dec.ID, at: d.now, until: until, bits: about.bits, services: r.Services})
 		d.storm.count(d.now)
-	} else {
-		d.memory.of(about).suggested = until
 	}
+	d.memory.of(about).decided(stand{action, until, r.Services}, d.now)
 	d.out = append(d.out, dec)
 	return true
 }
@@ -96,7 +94,7 @@ func (d *Detector) decide(r *rule) bool {
 // the source in view, or what explains the load of the net in view.
 func (d *Detector) subject(r *rule) (target, bool) {
 	v := &d.view
-	if r.Averts && v.blame1() < leastBlame {
+	if r.Averts && v.blame1() < leastBlame*v.part() {
 		return target{}, false
 	}
 	if !r.net {
@@ -108,10 +106,24 @@ func (d *Detector) subject(r *rule) (target, bool) {
 	return d.narrowest(v.n), true
 }
 
-// leastBlame is the blame, in refusals per minute, below which a ban would
-// avert none: that of one who held all threads at one refusal, nearly five
-// minutes ago.
+// leastBlame is the blame, in refusals per minute, below which a ban of who
+// holds all threads would avert none: that of one who did at one refusal, nearly
+// five minutes ago. Of who holds a part of them it is that part.
 const leastBlame = 0.01
+
+// part is the part of the pool that is held by what is in view; 1 if nothing is.
+func (v *view) part() float64 {
+	n := 0
+	if v.s != nil {
+		n = v.open()
+	} else {
+		n = int(v.n.open)
+	}
+	if part := v.p.share(n); part > 0 {
+		return min(part, 1)
+	}
+	return 1
+}
 
 // tick looks at all who hold a thread.
 func (d *Detector) tick(at int64) {

@@ -213,8 +213,8 @@ func slowHogging() Policy {
 }
 
 // failedLogins acts on guessing of passwords: a dozen failures nearly at once,
-// or thirty within a quarter of an hour. A phone that tries each minute reads
-// 1 in both. Where most logins succeed it is an office with a few bad phones
+// or some fifty spread over a quarter of an hour. A phone that tries each minute
+// reads 1 in both. Where most logins succeed it is an office with a few bad phones
 // in it, so the failures must outnumber the proofs by three.
 func failedLogins() Policy {
 	return Policy{

@@ -21,6 +21,8 @@ type Past struct {
 	// Until is when it ends or ended; zero if not known. A source with a ban
 	// that still stands gets no further one.
 	Until time.Time
+	// Services that it is for; empty: all.
+	Services []string
 	// Forgiven is one that a person lifted. It counts for nothing, also when
 	// the log that made it is read again.
 	Forgiven bool
@@ -32,6 +34,23 @@ type past struct {
 	at, until int64
 	bits      uint8 // of the target; what a net remembers may be a part of it
 	forgiven  bool
+	services  []string // empty: all
+}
+
+// stand is a decision that stands.
+type stand struct {
+	action   Action
+	until    int64
+	services []string // empty: all
+}
+
+// concernAll says whether what concerns some services concerns all the others
+// too. None are all there are.
+func concernAll(services, others []string) bool {
+	if len(services) == 0 || len(others) == 0 {
+		return len(services) == 0
+	}
+	return !slices.ContainsFunc(others, func(o string) bool { return !slices.Contains(services, o) })
 }
 
 // target is what a decision is about: leading bits of an address in its 16
@@ -83,9 +102,8 @@ const pastPerSource = 128
 
 // record is what is remembered of the decisions about one source.
 type record struct {
-	bans []past // by time
-	// The ends of the ban and of the suggestion that were decided last.
-	banned, suggested int64
+	bans   []past // by time
+	stands []stand
 }
 
 // memory keeps the decisions about sources and nets, for the standing ones and
@@ -120,7 +138,7 @@ func newMemory(size int, earlier []Past, source, net connlog.Level) (*memory, er
 		if !ok {
 			continue
 		}
-		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro(), bits: t.bits, forgiven: p.Forgiven}
+		b := past{id: p.ID, at: p.At.UnixMicro(), until: p.At.UnixMicro(), bits: t.bits, forgiven: p.Forgiven, services: p.Services}
 		if p.Until.After(p.At) {
 			b.until = p.Until.UnixMicro()
 		}
@@ -188,8 +206,8 @@ func (m *memory) growth(t target) *record {
 }
 
 // standing says whether a decision at least as strong as a stands, about the
-// target or about what it lies in.
-func (m *memory) standing(t target, a Action, now int64) bool {
+// target or about what it lies in, for all of these services.
+func (m *memory) standing(t target, a Action, services []string, now int64) bool {
 	for _, bits := range m.widths {
 		if bits > t.bits {
 			break
@@ -197,22 +215,32 @@ func (m *memory) standing(t target, a Action, now int64) bool {
 		if bits < mappedBits && isIPv4(t.addr) {
 			continue // Not even ::/64 has IPv4 in it.
 		}
-		if r := m.peek(t.within(bits)); r != nil && r.stands(bits, a, now) {
+		if r := m.peek(t.within(bits)); r != nil && r.covers(bits, a, services, now) {
 			return true
 		}
 	}
 	return false
 }
 
-// stands says whether a decision about the whole of a target, which has so
-// many bits, stands.
-func (r *record) stands(bits uint8, a Action, now int64) bool {
-	if r.banned > now || a == Suggest && r.suggested > now {
-		return true
+// covers says whether a decision about the whole of a target, which has so
+// many bits, stands for these services.
+func (r *record) covers(bits uint8, a Action, services []string, now int64) bool {
+	for _, s := range r.stands {
+		if now < s.until && (s.action == Ban || a == Suggest) && concernAll(s.services, services) {
+			return true
+		}
 	}
 	// A ban known from history stands from its time on, not before: the log of
 	// that time may just be read again, and makes it again.
-	return slices.ContainsFunc(r.bans, func(b past) bool { return b.bits == bits && b.at < now && now < b.until })
+	return slices.ContainsFunc(r.bans, func(b past) bool {
+		return b.bits == bits && b.at < now && now < b.until && concernAll(b.services, services)
+	})
+}
+
+// decided notes what stands from now on.
+func (r *record) decided(s stand, now int64) {
+	r.stands = slices.DeleteFunc(r.stands, func(o stand) bool { return o.until <= now })
+	r.stands = append(r.stands, s)
 }
 
 // remember keeps a ban. One that is known by its id changes nothing but its

@@ -28,7 +28,7 @@ func (r *record) history(now int64) banHistory {
 		if b.forgiven {
 			continue
 		}
-		if h.bans > 0 && b.at-end <= returned {
+		if h.bans > 0 && b.at >= end && b.at-end <= returned {
 			h.returns++
 		}
 		h.bans++

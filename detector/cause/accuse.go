@@ -88,6 +88,35 @@ func (c *scene) accuse(suspects []suspicion) []*group {
 	return all
 }
 
+// concerned are the decisions that were made in the stretch or its margins, or
+// whose bans were in force then.
+func (c *scene) concerned(suspects []suspicion) []suspicion {
+	var found []suspicion
+	for _, s := range suspects {
+		if s.from <= c.last+margin && s.until >= c.first-margin {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// folded says of each group whether it lies in another of them.
+func folded(all []*group) []bool {
+	covers := make(map[cover]bool, len(all))
+	for _, g := range all {
+		v, _ := coverOf(g.Source)
+		covers[v] = true
+	}
+	inner := make([]bool, len(all))
+	for i, g := range all {
+		v, _ := coverOf(g.Source)
+		for length := range v.length {
+			inner[i] = inner[i] || covers[v.cover(length)]
+		}
+	}
+	return inner
+}
+
 func four(s source) int {
 	if s.four {
 		return 1

@@ -28,7 +28,7 @@ type Report struct {
 	Threads int `json:"threads"`
 	// Arrivals from the first refusal of the stretch to the last, these too.
 	Arrivals uint64 `json:"arrivals"`
-	// Suspects, by blame.
+	// Suspects, by blame: those decided about, or banned, in the stretch.
 	Suspects []Accused `json:"suspects"`
 	// Idle are suspects that took a thread from nobody: there is no use in
 	// banning them, so they count as clients.
@@ -53,7 +53,8 @@ type Accused struct {
 	// Blame is its part of the refusals, by what it held at each of them.
 	Blame float64 `json:"blame"`
 	// Alone says that a ban of this one alone was tried, and Averted what it
-	// averts. That is done for those with the most blame; see loss.Question.
+	// averts. That is done for those with the most blame that are in no other
+	// suspect; see loss.Question.
 	Alone   bool         `json:"alone"`
 	Averted loss.Averted `json:"averted"`
 }
@@ -82,7 +83,7 @@ func (r *Recorder) Report(s Stretch, q loss.Question) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	accused := scene.accuse(r.suspects)
+	accused := scene.accuse(scene.concerned(r.suspects))
 	scene.sweep(accused)
 	accused, idle := scene.sort(accused)
 	out, err := scene.try(s, q, accused)
@@ -132,9 +133,12 @@ type trial struct {
 func (c *scene) try(s Stretch, q loss.Question, accused []*group) (*trial, error) {
 	o := loss.Options{Groups: [][]uint32{}, Services: c.limits(accused)}
 	var bans []loss.TimedBan
-	for _, g := range accused {
+	inner := folded(accused)
+	for i, g := range accused {
 		o.Suspects = append(o.Suspects, g.members...)
-		o.Groups = append(o.Groups, g.members)
+		if !inner[i] {
+			o.Groups = append(o.Groups, g.members)
+		}
 		bans = append(bans, c.bans(g)...)
 	}
 	system, err := loss.New(c.recording(), o)
@@ -145,10 +149,11 @@ func (c *scene) try(s Stretch, q loss.Question, accused []*group) (*trial, error
 		Diagnosis: system.Diagnose(q), Assumptions: assumptions()}
 	rep.Policy = system.Averts(loss.Change{Bans: bans}, q)
 	rep.Policy.Change = loss.Change{}
+	alone := rep.Diagnosis.Alone
 	for i, g := range accused {
 		a := g.Accused
-		if a.Alone = i < len(rep.Diagnosis.Alone); a.Alone {
-			a.Averted = rep.Diagnosis.Alone[i]
+		if a.Alone = !inner[i] && len(alone) > 0; a.Alone {
+			a.Averted, alone = alone[0], alone[1:]
 			a.Averted.Change = loss.Change{}
 		}
 		rep.Suspects = append(rep.Suspects, a)

@@ -146,7 +146,7 @@ func TestPolicyIsTimed(t *testing.T) {
 		want         int64
 	}{
 		"never":         {time.Minute, 0, 0},
-		"after all":     {time.Hour, time.Hour, 0},
+		"after all":     {320 * time.Second, time.Hour, 0},
 		"the last half": {161 * time.Second, time.Hour, 150},
 		"a ban that ends leaves the pool free, for who held it is gone": {161 * time.Second, time.Second, 150},
 	} {
@@ -212,6 +212,64 @@ func TestServicesOfSeveral(t *testing.T) {
 	}
 }
 
+// TestSuspectsOfTheStretch has decisions before, in and after a stretch.
+func TestSuspectsOfTheStretch(t *testing.T) {
+	for name, c := range map[string]struct {
+		at, lasts time.Duration
+		want      int
+	}{
+		"an hour before":           {-time.Hour, 10 * time.Minute, 0},
+		"in force":                 {-time.Hour, 3 * time.Hour, 1},
+		"in force at the margin":   {-time.Hour, time.Hour - 45*time.Second, 1},
+		"meanwhile":                {time.Minute, time.Hour, 1},
+		"a suggestion meanwhile":   {time.Minute, 0, 1},
+		"a suggestion before":      {-5 * time.Minute, 0, 0},
+		"in the minute after":      {6 * time.Minute, time.Hour, 1},
+		"with the stretch of next": {3 * time.Hour, time.Hour, 0},
+	} {
+		l := siege(Options{})
+		end := l.now
+		l.now = epoch.Add(c.at)
+		l.suspect(crook+"/32", c.lasts)
+		l.now = end
+		l.after(3*time.Hour).refuse(anna, 1)
+		rep, err := l.r.Report(l.r.Stretches()[0], loss.Question{})
+		if err != nil || len(rep.Suspects) != c.want {
+			t.Errorf("%s: %d suspects, want %d, %v", name, len(rep.Suspects), c.want, err)
+		}
+	}
+}
+
+// TestAloneIsOutermost has a net that is suspected, and addresses in it with
+// most of its blame: what is tried alone is the net, and the next one.
+func TestAloneIsOutermost(t *testing.T) {
+	l := newLogger(Options{}, 4)
+	ids := []uint64{l.open(crook), l.open(crook), l.open("203.0.113.10"), l.open(ben)}
+	for range 30 {
+		l.after(time.Second).refuse(anna, 1)
+	}
+	for i, who := range []string{crook, crook, "203.0.113.10", ben} {
+		l.close(ids[i], who)
+	}
+	for _, s := range []string{crook + "/32", "203.0.113.10/32", "203.0.113.0/24", ben + "/32"} {
+		l.suspect(s, time.Hour)
+	}
+	s, _ := l.r.Whole("www", time.Time{}, time.Time{})
+	rep, err := l.r.Report(s, loss.Question{Singles: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range rep.Suspects {
+		outermost := a.Source.Bits() == 24 || a.Source.Addr().String() == ben
+		if a.Alone != outermost || outermost && a.Averted.Averted.Median == 0 {
+			t.Errorf("%v: alone is %v, averts %v", a.Source, a.Alone, a.Averted.Averted)
+		}
+	}
+	if len(rep.Suspects) != 4 {
+		t.Errorf("%d suspects, want 4", len(rep.Suspects))
+	}
+}
+
 // TestOutlivedBan has a source that comes again after its ban has ended, which
 // with the ban in force would have been banned again.
 func TestOutlivedBan(t *testing.T) {
@@ -234,6 +292,7 @@ func TestLeadIn(t *testing.T) {
 	if !ok {
 		t.Fatal("nothing is known")
 	}
+	l.now = epoch.Add(150 * time.Second)
 	l.suspect(crook+"/32", time.Hour)
 	rep, err := l.r.Report(s, loss.Question{})
 	if err != nil {

@@ -141,7 +141,7 @@ func earlierBans(ctx context.Context, list *banlist.List) ([]detector.Past, erro
 // so long before its end as it lasts: the list may have learned of it later.
 // One that a person lifted was a mistake, or is forgiven.
 func asPast(b *banlist.Ban) detector.Past {
-	p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created, Until: b.Expires}
+	p := detector.Past{ID: b.ID, Source: b.Prefix, At: b.Created, Until: b.Expires, Services: b.Services}
 	if !b.Expires.IsZero() && b.Duration > 0 {
 		p.At = b.Expires.Add(-b.Duration)
 	}
