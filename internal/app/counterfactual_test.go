@@ -280,6 +280,9 @@ func foretell(t testing.TB, events iter.Seq[*connlog.Event], seeds int, suspects
 // from the start. Of so many seeds the truth is outside the spread once in two
 // hundred; the seeds of the courses are fixed, and the truth lies well inside.
 func TestCounterfactualsAreTrue(t *testing.T) {
+	if raceOn {
+		t.Skip("it takes 40 seconds of real time, and is run without the race detector")
+	}
 	courses := []course{
 		{name: "attack", seed: 1, threads: 24, taken: 18, visits: 330, hold: time.Second, tries: 1},
 		{name: "attack and undersized", seed: 2, threads: 16, taken: 8, visits: 260, hold: time.Second, tries: 1},
