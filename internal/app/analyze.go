@@ -111,7 +111,7 @@ func covers(outer, inner netip.Prefix) bool {
 
 // suspect is the source of a decision, with the time its ban would last.
 func suspect(d *detector.Decision) cause.Suspect {
-	return cause.Suspect{Source: d.Source, Policy: d.Policy, At: d.At, Until: d.At.Add(d.Duration)}
+	return cause.Suspect{Source: d.Source, Policy: d.Policy, At: d.At, Until: d.At.Add(d.Duration), Services: d.Services}
 }
 
 // whole reports on each pool for the whole time of the log.
