@@ -20,13 +20,17 @@
 // want of one. A [Stretch] is a run of such refusals with no pause of more
 // than a minute. A [Report] plays it again, with package loss: as it was,
 // without the suspects, without waiting for the scanner, with more threads.
-// Suspects are whom policies decided about; which ones is for the caller to
-// say. Who of them took a thread from nobody is told apart, as idle.
+// Suspects are whom policies decided about, in the stretch or with a ban that
+// was in force then; which policies is for the caller to say. Who of them took
+// a thread from nobody is told apart, as idle.
 //
-// What is counted is what comes in a stretch and in the minute before and
-// after it. The ten minutes before that are replayed too, so that the pool is
-// as full as it was, and so that there are holding times of those who were
-// served for those who were refused.
+// What is replayed and counted is what comes in a stretch and in the minute
+// before and after it; Report.Arrivals and the rate of clients are those of the
+// stretch alone. What a change averts is a part of Diagnosis.Refused, which the
+// replay with nothing changed refuses, and not of Refused, which the log has.
+// The ten minutes before all that are replayed too, so that the pool is as full
+// as it was, and so that there are holding times of those who were served for
+// those who were refused.
 //
 // # What counts as an arrival
 //

@@ -58,8 +58,8 @@ type Diagnosis struct {
 	Question Question `json:"question"` // with the defaults filled in
 	Threads  int      `json:"threads"`  // of the pool
 	// Recorded are all refusals in the record, of suspects too, and Others
-	// those of the rest. The replay with nothing changed has Refused: they are
-	// the same, if the record is true.
+	// those of the rest. The replay with nothing changed has Refused, which may be
+	// some more or less; of these a change averts a part.
 	Recorded uint64 `json:"recorded"`
 	Others   uint64 `json:"others"`
 	Refused  Spread `json:"refused"`

@@ -15,7 +15,11 @@
 // Automatic Telephone Exchanges", 1917; in Kendall's notation G/G/N/N). A
 // [System] is one recording made ready to be played again under a [Change].
 // Arrivals come when they came. Those that were served hold their thread for
-// as long as they did. With nothing changed, the replay is the record.
+// as long as they did. With nothing changed, the replay is the record or near
+// to it: who was refused tries there too, and where the recorded times let it in
+// after all, as where a thread was given back in the same moment, it holds a
+// thread that somebody else lacks. So what a change averts is reckoned from the
+// replay with nothing changed, Diagnosis.Refused, and not from the record.
 //
 // What came before the beginning of the recording is played and not counted:
 // it fills the pool, and it has holding times.
