@@ -78,6 +78,9 @@ func (o *topOptions) run(ctx context.Context, g *global, logs []string) error {
 				failed = g.ui.printJSON(view)
 				return
 			}
+			if _, rows, ok := terminal(screen.out); ok && screen.opened {
+				view = view.fitting(rows)
+			}
 			screen.draw(func(u *ui) { u.top(view) })
 		},
 	})
@@ -92,6 +95,19 @@ type topView struct {
 	Pools   []poolView `json:"pools"`
 	Sources []rankView `json:"sources"`
 	Nets    []rankView `json:"nets,omitempty"`
+}
+
+// fitting shares the rows of a screen between addresses and nets, a third of
+// them for the nets.
+func (v topView) fitting(rows int) topView {
+	if len(v.Nets) == 0 {
+		return v
+	}
+	left := max(rows-len(v.Pools)-4, 3) // Two empty lines, and two heads.
+	nets := min(len(v.Nets), max(left/3, left-len(v.Sources)))
+	v.Nets = v.Nets[:nets]
+	v.Sources = v.Sources[:min(len(v.Sources), left-nets)]
+	return v
 }
 
 type poolView struct {
