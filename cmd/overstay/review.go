@@ -95,14 +95,14 @@ type rejectOptions struct {
 
 func (o *rejectOptions) AddFlags(f *pflag.FlagSet) {
 	o.actOptions.AddFlags(f)
-	f.StringVar(&o.quiet, "quiet", "7d", "how long the same suggestion must not return")
+	f.StringVar(&o.quiet, "quiet", "7d", "how long the same policy must not suggest it again")
 }
 
 func newReviewReject(g *global) *cobra.Command {
 	o := &rejectOptions{}
 	c := &cobra.Command{
 		Use:   "reject ID|ADDRESS|PREFIX...|all",
-		Short: "Turn suggestions down, and keep them from returning",
+		Short: "Turn suggestions down, and keep the same policy from suggesting them again",
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, what []string) error {
 			quiet, err := app.ParseDuration(o.quiet)

@@ -13,7 +13,7 @@ type Config struct {
 	Log      Log       `toml:"log" read:"start" doc:"The connection log: what the server writes and the detector reads."`
 	List     List      `toml:"list" doc:"The banned-host list that all processes share."`
 	Detector Detector  `toml:"detector" doc:"Who decides on bans."`
-	Policies []Policy  `toml:"policy" doc:"When to ban. A policy named as a default one replaces it; others are added."`
+	Policies []Policy  `toml:"policy" doc:"When to ban. A policy named as a default one changes the settings of it that it names; others are added."`
 	Mail     Mail      `toml:"mail" read:"start" doc:"Users and their mail."`
 	TLS      TLS       `toml:"tls" read:"start" doc:"The certificate."`
 	Scan     Scan      `toml:"scan" read:"start" doc:"The virus scanner."`
