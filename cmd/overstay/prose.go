@@ -146,16 +146,21 @@ func agoText(t, now time.Time) string {
 	switch {
 	case d < time.Minute:
 		return ""
+	case d > absurd:
+		return "over ten years ago"
 	case d < 48*time.Hour:
 		return secondsText(d.Round(time.Minute).Seconds()) + " ago"
 	}
 	return fmt.Sprintf("%.0f days ago", d.Hours()/24)
 }
 
+// absurd is a time that is no longer told in figures: a stamp is wrong.
+const absurd = 10 * 366 * 24 * time.Hour
+
 // briefText writes a time that may be very short.
 func briefText(seconds float64) string {
-	if seconds < 0.1 {
-		return fmt.Sprintf("%.2g ms", 1000*seconds)
+	if seconds > 0 && seconds < 0.1 {
+		return fmt.Sprintf("%.3g ms", 1000*seconds)
 	}
 	return secondsText(seconds)
 }
@@ -171,6 +176,9 @@ func spanText(from, to time.Time, more ...string) string {
 	length := "the clock was set back"
 	if !to.Before(from) {
 		length = secondsText(to.Sub(from).Seconds())
+		if to.Sub(from) > absurd {
+			length = "over ten years"
+		}
 	}
 	more = append([]string{length}, more...)
 	return whenText(from) + " to " + end + inBrackets(more...)

@@ -82,8 +82,8 @@ func (u *ui) pool(r *cause.Report) {
 		u.paragraph("", "    ", "%s: nobody was refused. %s", r.Pool, peakText(r))
 		return
 	}
-	u.paragraph("", "    ", "%s: %s were refused%s, %d of them no suspects. %s. Verdict: %s.",
-		r.Pool, count(r.Refused, "arrival", "arrivals"), inBrackets(percent(r.Refused, r.Arrivals)), r.Diagnosis.Others,
+	u.paragraph("", "    ", "%s: %s refused%s, %d of them no suspects. %s. Verdict: %s.",
+		r.Pool, count(r.Refused, "arrival was", "arrivals were"), inBrackets(percent(r.Refused, r.Arrivals)), r.Diagnosis.Others,
 		avertedText(r), verdictWord(r))
 }
 
@@ -103,7 +103,11 @@ func avertedText(r *cause.Report) string {
 	if len(r.Suspects) == 0 {
 		return "No ban of these would have averted any"
 	}
-	return fmt.Sprintf("These bans would have averted %d of those%s", s.Median, inBrackets(percent(s.Median, all), spreadText(s)))
+	those := "those"
+	if all != int64(r.Diagnosis.Others) {
+		those = replayedText(all)
+	}
+	return fmt.Sprintf("These bans would have averted %s of %s%s", avertedNumber(s), those, inBrackets(avertedPart(s, all), spreadText(s)))
 }
 
 // policyDiff tells what changes from one set of policies to another.
@@ -193,12 +197,12 @@ func (u *ui) poolDiff(p *app.PoolDiff) {
 		u.print("%s: nobody was refused.", p.Pool)
 		return
 	}
-	u.row("%s: %d were refused; averted by the old policies: %s, by the new ones: %s.", p.Pool, p.Refused,
+	u.row("%s: %s refused; averted by the old policies: %s, by the new ones: %s.", p.Pool, count(p.Refused, "arrival was", "arrivals were"),
 		spreadOfText(p.Old.Policy.Averted), spreadOfText(p.New.Policy.Averted))
 }
 
 // spreadOfText writes a number over replays with its bounds.
-func spreadOfText(s loss.Spread) string { return fmt.Sprint(s.Median) + inBrackets(spreadText(s)) }
+func spreadOfText(s loss.Spread) string { return avertedNumber(s) + inBrackets(spreadText(s)) }
 
 // decisionView is a decision as JSON, the same everywhere.
 type decisionView struct {

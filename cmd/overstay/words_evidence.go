@@ -131,7 +131,7 @@ func netWords(e detector.Evidence) []string {
 	lines := []string{fmt.Sprintf("%s held %d threads (%.0f %%), load %.2f %.2f %.2f; %s held %d unproven ones, %d without the loudest.",
 		membersText(n), n.Open, 100*n.Share, n.Load1, n.Load5, n.Load15,
 		count(n.UnprovenMembers, "of them", "of them"), n.Unproven, n.Others)}
-	if n.Within > 0 && n.Part > 0 && n.Part < 1 {
+	if e.Level == detector.LevelNet && n.Within > 0 && n.Part > 0 && n.Part < 1 {
 		lines = append(lines, fmt.Sprintf("What was found is narrower: %s in it had %.0f %% of the net's load.",
 			count(n.Within, "address", "addresses"), 100*n.Part))
 	}

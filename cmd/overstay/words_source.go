@@ -10,6 +10,7 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/detector/loss"
 	"overstay/internal/app"
 	"overstay/internal/guard"
 )
@@ -177,7 +178,7 @@ func seenWords(r *app.SourceReport) []string {
 		spanText(s.First, s.Last), who, count(s.Opened, "connection", "connections"), s.Proven, len(s.Open)))
 	if n := total(s.Ended); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s ended, after %s on average: %s.", count(n, "connection", "connections"),
-			secondsText(s.Held.Seconds()/float64(n)), tally(s.Ended, endText)))
+			briefText(s.Held.Seconds()/float64(n)), tally(s.Ended, endText)))
 	}
 	if n := total(s.Refused); n > 0 {
 		lines = append(lines, fmt.Sprintf("Turned away %s: %s.", count(n, "time", "times"), tally(s.Refused, reasonText)))
@@ -261,12 +262,22 @@ func (u *ui) effect(r *app.SourceReport) {
 	}
 	u.print("")
 	d := &e.Diagnosis
-	if len(e.Suspects) == 0 || d.Together.Averted.Median <= 0 {
+	if len(e.Suspects) == 0 || !averts(d.Together.Averted) {
 		u.paragraph("", "  ", "A ban of it alone would have averted none of the %d refusals of %s, %s.", e.Refused, e.Pool, spanText(e.From, e.To))
 		return
 	}
-	u.paragraph("", "  ", "A ban of it alone would have averted %d of the %d refusals of others%s by %s, %s. overstay why says on what assumptions.",
-		d.Together.Averted.Median, d.Refused.Median, inBrackets(spreadText(d.Together.Averted)), e.Pool, spanText(e.From, e.To))
+	u.paragraph("", "  ", "A ban of it alone would have averted %d of %s%s by %s, %s. overstay why says on what assumptions.",
+		d.Together.Averted.Median, othersText(d), inBrackets(spreadText(d.Together.Averted)), e.Pool, spanText(e.From, e.To))
+}
+
+// othersText names the refusals of others, and those of the replay where these
+// are not as many.
+func othersText(d *loss.Diagnosis) string {
+	text := fmt.Sprintf("the %d refusals of others", d.Refused.Median)
+	if d.Refused.Median != int64(d.Others) {
+		text += fmt.Sprintf(" in the replay with nothing changed (%d in the log)", d.Others)
+	}
+	return text
 }
 
 // undecided tells what the policies decide about it on this log.

@@ -146,9 +146,13 @@ func (u *ui) averting(r *cause.Report) {
 	grounds := d.Finding.Grounds
 	all := grounds.Refused.Median
 	u.print("")
-	u.print("How many of these refusals would not have happened:")
+	if all == int64(d.Others) {
+		u.print("How many of these refusals would not have happened:")
+	} else {
+		u.paragraph("", "  ", "How many would not have happened, of %s:", replayedText(all))
+	}
 	line := func(s loss.Spread, what string) {
-		u.paragraph(fmt.Sprintf("%8d  %9s  ", s.Median, percent(s.Median, all)), strings.Repeat(" ", 21), "%s%s", what, inBrackets(spreadText(s)))
+		u.paragraph(fmt.Sprintf("%8s  %9s  ", avertedNumber(s), avertedPart(s, all)), strings.Repeat(" ", 21), "%s%s", what, inBrackets(spreadText(s)))
 	}
 	if n := len(outermost(r.Suspects)); n > 0 {
 		line(d.Together.Averted, "with the "+count(n, "suspect", "suspects")+" banned from the beginning")
@@ -164,6 +168,32 @@ func (u *ui) averting(r *cause.Report) {
 	if grounds.Left.Median > 0 && (len(r.Suspects) > 0 || d.Waited.Jobs > 0) {
 		line(grounds.Left, "only with more threads on top of all that")
 	}
+}
+
+// replayedText names the refusals that percentages are of, where they are not
+// as many as in the log.
+func replayedText(all int64) string {
+	return fmt.Sprintf("the %d that the replay refuses with nothing changed", all)
+}
+
+// averts reports whether a change averts something, and not as often more
+// refusals as fewer.
+func averts(s loss.Spread) bool { return s.Median > 0 && s.Min+s.Median > 0 }
+
+// avertedNumber writes how many refusals a change averts.
+func avertedNumber(s loss.Spread) string {
+	if !averts(s) {
+		return "none"
+	}
+	return fmt.Sprint(s.Median)
+}
+
+// avertedPart writes the same as a part of all.
+func avertedPart(s loss.Spread, all int64) string {
+	if !averts(s) {
+		return ""
+	}
+	return percent(s.Median, all)
 }
 
 // moreText says what more threads stand for: as many as the others need.
@@ -194,7 +224,7 @@ func (u *ui) accused(r *cause.Report, most int) {
 			u.netsOf(suspects)
 		}
 		if inside := len(r.Suspects) - len(suspects); inside > 0 {
-			u.paragraph("  ", "  ", "%s of these nets were found one by one too.", count(inside, "address", "addresses"))
+			u.paragraph("  ", "  ", "%s found one by one too.", count(inside, "address of these nets was", "addresses of these nets were"))
 		}
 	}
 	if len(r.Idle) > 0 {
@@ -317,7 +347,7 @@ func accusedRow(a *cause.Accused, all int64) []string {
 	row := []string{sourceText(a.Source), a.Policy, blameNumber(a.Blame), "", "", ""}
 	if a.Alone {
 		s := a.Averted.Averted
-		row[3], row[4], row[5] = fmt.Sprint(s.Median), percent(s.Median, all), spreadText(s)
+		row[3], row[4], row[5] = avertedNumber(s), avertedPart(s, all), spreadText(s)
 	}
 	return row
 }
@@ -349,7 +379,7 @@ func rateText(perSecond float64) string {
 // scannersText says what messages waited for, and how many scanners they need.
 func scannersText(d *loss.Diagnosis) string {
 	text := fmt.Sprintf("%s waited %s for a scanner on average, %s at most, %d of them longer than %s.",
-		count(d.Waited.Jobs, "message", "messages"), secondsText(d.Waited.Mean.Seconds()), secondsText(d.Waited.Max.Seconds()),
+		count(d.Waited.Jobs, "message", "messages"), briefText(d.Waited.Mean.Seconds()), briefText(d.Waited.Max.Seconds()),
 		d.Waited.Over, secondsText(d.Question.MaxWait.Seconds()))
 	if d.Scanners.Scanners > 0 {
 		text += fmt.Sprintf(" With %s no more than %s would.", count(d.Scanners.Scanners, "scanner", "scanners"), oneIn(d.Question.Late))

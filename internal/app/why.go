@@ -190,6 +190,14 @@ func (o WhyOptions) span(read LogsRead) (from, to time.Time, err error) {
 	if !o.To.IsZero() {
 		to = o.To.AtEnd(o.From, read.To)
 	}
+	if !o.From.IsZero() && o.To.IsZero() && from.After(read.To) {
+		return from, to, &OutOfRangeError{From: read.From, To: read.To}
+	}
+	// A time of day that is before From is that of the next day, but not if
+	// there was no such day yet.
+	if before := to.AddDate(0, 0, -1); o.To.kind == ofDay && to.Sub(read.To) > 12*time.Hour && !before.After(from) {
+		to = before
+	}
 	if (!o.From.IsZero() || !o.To.IsZero()) && !from.Before(to) {
 		return from, to, fmt.Errorf("%w: %s to %s", ErrMomentOrder, from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
