@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"overstay/banlist"
+	"overstay/connlog"
 	"overstay/internal/app"
 )
 
@@ -179,11 +180,13 @@ func named(ctx context.Context, list *banlist.List, names []string) ([]banlist.B
 	return found, nil
 }
 
-// answersTo reports whether name is the id of an entry, or hosts in its prefix.
+// answersTo reports whether name is the id of an entry, its prefix, or an
+// address of the one host that it is about. A net is not named by one of its
+// addresses: who approves an address means no others.
 func answersTo(b *banlist.Ban, name string) bool {
 	if b.ID == name {
 		return true
 	}
 	hosts, err := banlist.ParsePrefix(name)
-	return err == nil && b.Prefix.Bits() <= hosts.Bits() && b.Prefix.Contains(hosts.Addr())
+	return err == nil && (b.Prefix == hosts || b.Prefix == connlog.AddressLevel.Source(hosts.Addr()) && hosts.IsSingleIP())
 }
