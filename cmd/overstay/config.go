@@ -35,6 +35,9 @@ func newConfigCheck(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := cfg.VerifyPolicies(); err != nil {
+				return configError(err)
+			}
 			if g.ui.json {
 				return g.ui.printJSON(map[string]any{"file": g.config, "ok": true, "services": len(cfg.Services), "policies": len(cfg.ActivePolicies())})
 			}

@@ -74,7 +74,7 @@ func parse(path string, text []byte) (*Config, error) {
 	fillEach(c.Policies, said["policy"], Policy.defaults)
 	err := c.verify()
 	if err == nil && c.Services != nil {
-		err = c.verifyPolicyPools()
+		err = c.VerifyPolicies()
 	}
 	if c.Services == nil {
 		c.Services = defaults

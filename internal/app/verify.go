@@ -143,13 +143,20 @@ func (c *Config) verifyPools() error {
 	return nil
 }
 
-// verifyPolicyPools refuses a policy for a pool that there is not: it would
-// never match.
-func (c *Config) verifyPolicyPools() error {
+// VerifyPolicies refuses a policy for a pool that there is not, which would
+// never match, or for the bans of a service that there is not. A file of
+// nothing but policies may be meant for the log of another server, so with the
+// default services it is only asked for.
+func (c *Config) VerifyPolicies() error {
 	for _, p := range c.Policies {
 		for _, pool := range p.Pools {
 			if !slices.ContainsFunc(c.Services, func(s Service) bool { return cmp.Or(s.Pool, s.Name) == pool }) {
 				return invalid(fmt.Sprintf("policy %q", p.Name), "pools: no service has the pool %q", pool)
+			}
+		}
+		for _, name := range p.Services {
+			if !slices.ContainsFunc(c.Services, func(s Service) bool { return s.Name == name }) {
+				return invalid(fmt.Sprintf("policy %q", p.Name), "services: there is no service %q", name)
 			}
 		}
 	}
