@@ -5,6 +5,7 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/detector/cause"
 	"overstay/internal/app"
 	"overstay/internal/guard"
 )
@@ -25,6 +26,8 @@ type sourceView struct {
 	Pools     []poolView           `json:"pools"`
 	Decisions []decisionView       `json:"decisions"`
 	Effect    any                  `json:"effect"`
+	Net       string               `json:"net,omitempty"` // around it, that the policies find
+	NetEffect *cause.Report        `json:"net_effect,omitempty"`
 }
 
 type guardView struct {
@@ -64,6 +67,9 @@ func viewSource(r *app.SourceReport) sourceView {
 			First: s.First, Last: s.Last, Addresses: s.Addresses, Opened: s.Opened, Proven: s.Proven,
 			Fails: s.Fails, Refused: s.Refused, Ended: s.Ended, Held: s.Held.Seconds(), Open: []openView{}, Lines: orEmpty(s.Lines),
 		},
+	}
+	if r.NetEffect != nil {
+		v.Net, v.NetEffect = sourceText(r.Net), r.NetEffect
 	}
 	for _, h := range r.Guarded {
 		v.Guarded = append(v.Guarded, guardView{sourceText(h.Prefix), h.Kind})

@@ -41,6 +41,7 @@ func (u *ui) whySource(r *app.SourceReport, most int, now time.Time) error {
 	u.print("")
 	u.logged(r, most, now)
 	u.effect(r)
+	u.netEffect(r)
 	u.undecided(r, most)
 	u.readText(&r.Read)
 	return nil
@@ -270,6 +271,20 @@ func (u *ui) effect(r *app.SourceReport) {
 		d.Together.Averted.Median, othersText(d), inBrackets(spreadText(d.Together.Averted)), e.Pool, spanText(e.From, e.To))
 }
 
+// netEffect says what a ban of the net around it would have changed.
+func (u *ui) netEffect(r *app.SourceReport) {
+	if r.NetEffect == nil {
+		return
+	}
+	d := &r.NetEffect.Diagnosis
+	averted := "none"
+	if averts(d.Together.Averted) {
+		averted = fmt.Sprint(d.Together.Averted.Median)
+	}
+	u.paragraph("", "  ", "It is in %s, which the policies find: a ban of that net would have averted %s of %s%s.",
+		sourceText(r.Net), averted, othersText(d), inBrackets(spreadText(d.Together.Averted)))
+}
+
 // othersText names the refusals of others, and those of the replay where these
 // are not as many.
 func othersText(d *loss.Diagnosis) string {
@@ -287,7 +302,11 @@ func (u *ui) undecided(r *app.SourceReport, most int) {
 		u.print("No policy in force finds anything against it in this log.")
 		return
 	}
-	u.print("What the policies in force find in this log:")
+	if r.Allowed != nil {
+		u.paragraph("", "  ", "What the policies in force find in this log: it would be banned, but is on the allow list.")
+	} else {
+		u.print("What the policies in force find in this log:")
+	}
 	u.decisions(r.Decisions, most)
 }
 

@@ -41,6 +41,11 @@ type SourceReport struct {
 	// Effect is what a ban of it, and of nothing else, would have changed in
 	// the last stretch with refusals; nil if there was none.
 	Effect *cause.Report
+	// Net is a net around it that the policies find in that stretch, and
+	// NetEffect what a ban of all of that would have changed; nil if there is
+	// none.
+	Net       netip.Prefix
+	NetEffect *cause.Report
 }
 
 // State is what the list says of the source now.
@@ -59,6 +64,14 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	r := &SourceReport{Source: source}
 	if err := cfg.withList(ctx, func(list *banlist.List) error { return r.ask(ctx, list) }); err != nil {
 		return nil, err
+	}
+	if r.Allowed == nil {
+		// The list learns of the configuration from serve only.
+		for _, p := range cfg.List.Allow {
+			if covers(netip.Prefix(p), source) {
+				r.Allowed = &banlist.Allowance{Prefix: netip.Prefix(p), By: byConfig}
+			}
+		}
 	}
 	if err := r.guard(cfg); err != nil {
 		return nil, err
@@ -83,7 +96,29 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	if r.Effect, err = in.effect(&r.Seen, o); err != nil {
 		return nil, err
 	}
+	if err = r.net(in, o); err != nil {
+		return nil, err
+	}
 	return r, ctx.Err()
+}
+
+// net asks for the effect of a ban of the net, where one around the source is
+// found: that is what would be done.
+func (r *SourceReport) net(in *inquiry, o WhyOptions) (err error) {
+	if r.Effect == nil {
+		return nil
+	}
+	for _, d := range r.Decisions {
+		s := suspect(&d)
+		if d.Source != r.Source && covers(d.Source, r.Source) && !s.At.After(r.Effect.To) && s.Until.After(r.Effect.From) {
+			r.Net = d.Source
+			s.At, s.Until = r.Read.From, r.Read.To
+			in.recorder.Suspect(s)
+			r.NetEffect, err = in.recorder.Report(r.Effect.Stretch, o.Question)
+			return err
+		}
+	}
+	return nil
 }
 
 // ask takes down what the list says.

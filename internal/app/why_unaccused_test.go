@@ -43,3 +43,37 @@ func TestWhyNamesWhoIsNoSuspect(t *testing.T) {
 	}
 	check(a.Unaccused, false)
 }
+
+// TestWhyOfOneAllowedOrInANet wants the configuration's allow list to count
+// without a list, and the effect of the ban of a net beside that of an address
+// in it.
+func TestWhyOfOneAllowedOrInANet(t *testing.T) {
+	log := writeFile(t, "log", bytes.Join(scenarioLog(t, "net-of-holders", newYear), nil))
+	net := netip.MustParsePrefix("203.0.113.0/24")
+	cfg := state(t)
+	cfg.List.Allow = []app.Source{app.Source(net)}
+	w, err := whyOf(t, state(t), log, app.WhyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var address netip.Prefix
+	for _, a := range w.Reports[0].Suspects {
+		if a.Source.IsSingleIP() {
+			address = a.Source
+		}
+	}
+	r, err := app.ExplainSource(t.Context(), cfg, address, app.WhyOptions{Logs: app.Logs{Paths: []string{log}}, Question: few})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Allowed == nil || r.Allowed.Prefix != net {
+		t.Errorf("allowed as %+v", r.Allowed)
+	}
+	if r.NetEffect == nil || !r.Net.Contains(address.Addr()) || r.Net == address {
+		t.Fatalf("in the net %v", r.Net)
+	}
+	one, all := r.Effect.Diagnosis.Together.Averted.Median, r.NetEffect.Diagnosis.Together.Averted.Median
+	if all <= 0 || all < 2*one {
+		t.Errorf("a ban of %v averts %d, one of %v %d", address, one, r.Net, all)
+	}
+}
