@@ -21,7 +21,7 @@ func (g *diagnosis) hear(e *connlog.Event, decisions []detector.Decision) {
 	g.recorder.Observe(e)
 	for i := range decisions {
 		d := &decisions[i]
-		g.recorder.Suspect(cause.Suspect{Source: d.Source, Policy: d.Policy, At: d.At, Until: d.At.Add(d.Duration)})
+		g.recorder.Suspect(cause.Suspect{Source: d.Source, Policy: d.Policy, At: d.At, Until: d.At.Add(d.Duration), Services: d.Services})
 	}
 }
 
