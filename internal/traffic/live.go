@@ -57,9 +57,10 @@ func (l *Live) Run(ctx context.Context) (*Report, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.length())
-	defer cancel()
 	begin := time.Now()
+	// Not a moment before the last second is full.
+	ctx, cancel := context.WithDeadline(ctx, begin.Add(l.length()))
+	defer cancel()
 	tallies := make([]*tally, len(l.Groups))
 	var clients sync.WaitGroup
 	id := uint64(0)
