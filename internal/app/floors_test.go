@@ -61,11 +61,12 @@ var mayImport = map[string][]string{
 	"internal/traffic": {"connlog"},
 	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/guard"},
 	"internal/guard":   {"connlog"},
+	"internal/page":    {},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
 	"internal/score":   {"connlog", "detector", "detector/loss", "detector/cause", "internal/traffic"},
 	"internal/soak":    {"server", "internal/app"},
-	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/traffic", "internal/guard", "internal/app"},
+	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/traffic", "internal/guard", "internal/page", "internal/app"},
 }
 
 // part returns the part of the tree that the package at an import path is in.
