@@ -13,6 +13,7 @@ func cowrieFormat() Format {
 	return Format{
 		Name:    "cowrie",
 		Meaning: "the honeypot Cowrie, JSON",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Clock: time.Microsecond,
 			Note: "a honeypot lets in whom it likes: its proofs are none"},
 		read: (*Parser).cowrie,

@@ -18,6 +18,7 @@ func dovecotFormat() Format {
 	return Format{
 		Name:    "dovecot",
 		Meaning: "Dovecot (imap, pop3, managesieve, submission), own log or syslog",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "a session counts from its login; one without login is known when it ends; a full service names nobody"},
 		read: (*Parser).dovecot,

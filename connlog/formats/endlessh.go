@@ -13,6 +13,7 @@ func endlesshFormat() Format {
 	return Format{
 		Name:    "endlessh",
 		Meaning: "endlessh, the SSH tarpit",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Clock: time.Millisecond,
 			Note: "nobody proves anything here"},
 		read: (*Parser).endlessh,

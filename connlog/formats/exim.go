@@ -15,6 +15,7 @@ func eximFormat() Format {
 	return Format{
 		Name:    "exim",
 		Meaning: "Exim's main log",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "openings need log_selector +smtp_connection; what is refused for want of room names an address, not a pool"},
 		read: (*Parser).exim,

@@ -57,6 +57,7 @@ func zeekFormat() Format {
 	return Format{
 		Name:    "zeek",
 		Meaning: "Zeek's conn.log in columns",
+		inOrder: true,
 		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Clock: time.Microsecond, Note: eachFlow},
 		read:    func(p *Parser, line []byte) error { return p.zeek(log, line) },
 	}

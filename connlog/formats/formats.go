@@ -65,8 +65,9 @@ type Format struct {
 	Meaning string // one line for people
 	Gives   Gives
 
-	read   func(*Parser, []byte) error
-	weight int // of its lines, where another format takes the same ones
+	inOrder bool // a parser keeps what a line told for the lines behind it
+	read    func(*Parser, []byte) error
+	weight  int // of its lines, where another format takes the same ones
 }
 
 // All returns the formats, in the order in which Detect prefers them.
@@ -100,7 +101,8 @@ func (f Format) NewParser(o Options) *Parser {
 		p.stamps.location = time.UTC
 	}
 	p.keys.seed = maphash.MakeSeed()
-	p.nextConn = max(o.FirstConn, 1)
+	p.firstConn = max(o.FirstConn, 1)
+	p.nextConn = p.firstConn
 	p.open.limit = o.MaxOpen
 	if p.open.limit <= 0 {
 		p.open.limit = defaultMaxOpen

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -50,7 +51,7 @@ func (m Mapping) CSV(comma byte) (Format, error) {
 	if err != nil {
 		return Format{}, err
 	}
-	return Format{Name: "csv", Meaning: "a table of one's own, by a mapping", Gives: m.gives(),
+	return Format{Name: "csv", Meaning: "a table of one's own, by a mapping", Gives: m.gives(), inOrder: true,
 		read: func(p *Parser, line []byte) error { return p.table(log, comma, line) }}, nil
 }
 
@@ -104,7 +105,11 @@ func (p *Parser) table(log *jsonLog, comma byte, line []byte) error {
 			}
 			p.columns = append(p.columns, log.key(name))
 		}
+		p.header = append(p.header[:0], line...)
 		return ErrSkip
+	}
+	if bytes.Equal(line, p.header) {
+		return ErrSkip // the next file of a rotated table
 	}
 	l := &p.line
 	*l = jsonLine{log: log, whole: true, asked: true}

@@ -20,6 +20,7 @@ func opensshFormat() Format {
 	return Format{
 		Name:    "openssh",
 		Meaning: "OpenSSH's sshd in a syslog file",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "openings and durations need LogLevel VERBOSE; stamps of a second, unless syslog writes finer ones"},
 		read: (*Parser).openssh,

@@ -26,13 +26,14 @@ type Parser struct {
 	trap   cowrieLine
 
 	columns []*jsonKey // of a log that names them
+	header  []byte     // the line that named them
 
 	unknown       lately // SSH users that do not exist
 	busy, threads int    // that the line of an opening tells
 
-	nextConn uint64
-	emit     func(*connlog.Event)
-	event    connlog.Event
+	firstConn, nextConn uint64
+	emit                func(*connlog.Event)
+	event               connlog.Event
 }
 
 // Parse gives the events of one line to emit. An event is valid until emit

@@ -18,6 +18,7 @@ func postfixFormat() Format {
 	return Format{
 		Name:    "postfix",
 		Meaning: "Postfix (smtpd, postscreen, anvil) in a syslog file",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "stamps of a second, unless syslog writes finer ones; a full server names nobody that it turns away"},
 		read: (*Parser).postfix,

@@ -15,6 +15,7 @@ func proftpdFormat() Format {
 	return Format{
 		Name:    "proftpd",
 		Meaning: "ProFTPD, own log or syslog",
+		inOrder: true,
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "in its own log stamps of a millisecond"},
 		read: (*Parser).proftpd,

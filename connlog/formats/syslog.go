@@ -120,6 +120,7 @@ func syslogFormat() Format {
 	return Format{
 		Name:    "syslog",
 		Meaning: "a syslog file of several of Postfix, Dovecot, OpenSSH and HAProxy",
+		inOrder: true,
 		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second, Note: "as much as each of the programs tells"},
 		read:    (*Parser).anyProgram,
 		weight:  -1, // who writes alone is called by name

@@ -17,6 +17,7 @@ func vsftpdFormat() Format {
 	return Format{
 		Name:    "vsftpd",
 		Meaning: "vsftpd's own log (vsftpd_log_file)",
+		inOrder: true,
 		Gives: Gives{Opens: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "no ends: who holds threads cannot be seen"},
 		read: (*Parser).vsftpd,
