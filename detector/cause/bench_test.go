@@ -92,8 +92,12 @@ func BenchmarkMemory(b *testing.B) {
 
 // BenchmarkReport is a report on a million arrivals.
 func BenchmarkReport(b *testing.B) {
+	n := 1_000_000
+	if testing.Short() {
+		n = 50_000
+	}
 	r := New(Options{})
-	for _, e := range busyDay(1_000_000) {
+	for _, e := range busyDay(n) {
 		r.Observe(&e)
 	}
 	for i := range 10 {

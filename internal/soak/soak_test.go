@@ -106,6 +106,9 @@ func BenchmarkSoak(b *testing.B) {
 		idle: 2000, rate: 500, senders: 32, size: 2048, length: 10 * time.Second, turn: 2 * time.Second, probe: time.Second,
 		folder: b.TempDir(), progress: b.Output(),
 	}
+	if testing.Short() {
+		s.idle, s.rate, s.length, s.turn, s.probe = 200, 100, 2*time.Second, 400*time.Millisecond, 200*time.Millisecond
+	}
 	for b.Loop() {
 		r, err := s.run(b.Context())
 		if err != nil {

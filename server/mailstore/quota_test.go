@@ -160,7 +160,7 @@ func fill(b *testing.B, s *Store, n int) {
 // BenchmarkDeliverQuota delivers under a quota, into mailboxes that are small
 // and large.
 func BenchmarkDeliverQuota(b *testing.B) {
-	for _, n := range []int{0, 100_000} {
+	for _, n := range []int{0, crowded()} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := NewStore(b.TempDir())
 			fill(b, s, n)
@@ -179,11 +179,18 @@ func BenchmarkDeliverQuota(b *testing.B) {
 	}
 }
 
-// BenchmarkLook looks at a mailbox of 100,000 messages that has changed, and
-// that has not.
+// crowded is how many messages a large mailbox has.
+func crowded() int {
+	if testing.Short() {
+		return 1_000
+	}
+	return 100_000
+}
+
+// BenchmarkLook looks at a large mailbox that has changed, and that has not.
 func BenchmarkLook(b *testing.B) {
 	s := NewStore(b.TempDir())
-	fill(b, s, 100_000)
+	fill(b, s, crowded())
 	m, err := s.Open("anna")
 	if err != nil {
 		b.Fatal(err)
@@ -202,7 +209,7 @@ func BenchmarkLook(b *testing.B) {
 	})
 	b.Run("unchanged", func(b *testing.B) {
 		time.Sleep(2 * settleTime) // So that a change would show.
-		if l, err := m.Look(); err != nil || len(l.Messages) < 100_000 {
+		if l, err := m.Look(); err != nil || len(l.Messages) < crowded() {
 			b.Fatal(err)
 		}
 		b.ReportAllocs()
