@@ -31,7 +31,6 @@ func explain(err error) (what, hint string) {
 	var noEvents *app.NoEventsError
 	var noPool *app.NoPoolError
 	var outOfRange *app.OutOfRangeError
-	var path *fs.PathError
 	switch {
 	case errors.As(err, &usage):
 		hint = "Usage: " + usage.command + " --help"
@@ -53,7 +52,7 @@ func explain(err error) (what, hint string) {
 		what = "it is banned as part of " + sourceText(inside.Net.Prefix)
 		hint = insideHint(inside.Prefix, inside.Net.Prefix)
 	case errors.As(err, &noEvents):
-		hint = "A connection log is what overstay serve writes: JSON lines, plain, .gz or .zst."
+		hint = "Formats that are known, and what each can tell: overstay formats. One that is not recognised can be named with --format."
 	case errors.As(err, &noPool), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
 		hint = "More: overstay why --help"
 	case errors.As(err, &outOfRange):
@@ -64,12 +63,19 @@ func explain(err error) (what, hint string) {
 		hint = "What is on the allow list: overstay allow"
 	case errors.Is(err, errNothingImported):
 		hint = "Mend the lines, or leave them out with --skip."
-	case errors.As(err, &path) && strings.HasPrefix(what, "connection log: ") && errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, app.ErrFormatUnknown):
+		hint = "Formats that are known, and what each can tell: overstay formats. To name one: --format."
+	case isLog(what) && errors.Is(err, fs.ErrNotExist):
 		hint = "Name the log, or the folder it is in with --state. serve writes it."
 	default:
 		hint = causeHint(err)
 	}
 	return what, hint
+}
+
+// isLog reports whether an error is about a log that a command is to read.
+func isLog(what string) bool {
+	return strings.HasPrefix(what, "log ") || strings.HasPrefix(what, "connection log: ")
 }
 
 // causeHint finds the way out of an error by its cause.

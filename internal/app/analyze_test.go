@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -171,10 +172,10 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 		want             func(error) bool
 	}{
 		{"missing", missing, "no such file", func(err error) bool { return errors.Is(err, fs.ErrNotExist) }},
-		{"folder", t.TempDir(), "not a file", func(err error) bool { var p *fs.PathError; return errors.As(err, &p) }},
+		{"folder", t.TempDir(), "is a directory", func(err error) bool { return errors.Is(err, syscall.EISDIR) }},
 		{"empty", writeFile(t, "empty", nil), "empty", func(err error) bool { return errors.As(err, &none) }},
-		{"text", writeFile(t, "text", []byte("not a log\nat all\n")), "none of its 2 lines", func(err error) bool { return errors.As(err, &none) }},
-		{"binary", writeFile(t, "binary", bytes.Repeat([]byte{0, 0xff, 0x1b, '{'}, 1<<18)), "not a connection log", func(err error) bool { return errors.As(err, &none) }},
+		{"text", writeFile(t, "text", []byte("not a log\nat all\n")), "no log that is known", func(err error) bool { return errors.Is(err, app.ErrFormatUnknown) }},
+		{"binary", writeFile(t, "binary", bytes.Repeat([]byte{0, 0xff, 0x1b, '{'}, 1<<18)), "tells of no connection", func(err error) bool { return errors.As(err, &none) }},
 		{"newer", newer, "newer version", func(err error) bool { return errors.As(err, &none) && none.Newer }},
 		{"cut off", writeFile(t, "cut.gz", gz.Bytes()[:20]), "damaged", func(err error) bool { return errors.Is(err, connlog.ErrCompressed) }},
 	} {
@@ -187,7 +188,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 			if a.Read.Files != 2 || a.Read.From.IsZero() {
 				t.Errorf("beside another: %+v", a.Read)
 			}
-			unreadable := slices.Contains([]string{"missing", "folder", "cut off"}, c.name)
+			unreadable := slices.Contains([]string{"missing", "folder", "text", "cut off"}, c.name)
 			if (a.Read.Err() != nil) != unreadable || (len(a.Read.Unreadable) > 0) != unreadable {
 				t.Errorf("beside another: %v, %v", a.Read.Err(), a.Read.Unreadable)
 			}

@@ -59,14 +59,14 @@ var mayImport = map[string][]string{
 	"detector/loss":    {},
 	"detector/cause":   {"connlog", "detector/loss"},
 	"internal/traffic": {"connlog"},
-	"internal/app":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/guard"},
+	"internal/app":     {"connlog", "connlog/bulk", "connlog/formats", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/guard"},
 	"internal/guard":   {"connlog"},
 	"internal/page":    {},
 	"internal/bench":   {},
 	"internal/crowd":   {"internal/traffic"},
 	"internal/score":   {"connlog", "detector", "detector/loss", "detector/cause", "internal/traffic"},
 	"internal/soak":    {"server", "internal/app"},
-	"cmd/overstay":     {"connlog", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/traffic", "internal/guard", "internal/page", "internal/app"},
+	"cmd/overstay":     {"connlog", "connlog/bulk", "connlog/formats", "banlist", "server", "detector", "detector/loss", "detector/cause", "internal/traffic", "internal/guard", "internal/page", "internal/app"},
 }
 
 // part returns the part of the tree that the package at an import path is in.

@@ -1,0 +1,281 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"overstay/connlog"
+	"overstay/connlog/bulk"
+	"overstay/connlog/formats"
+)
+
+// Logs are finished files of a log of any kind that connlog/formats knows,
+// plain or compressed. They are read in the order of time, however they are
+// named.
+type Logs struct {
+	// Paths of files. One that names none is a pattern as of [path/filepath.Match].
+	Paths []string
+	// Stdin is read where the only path is "-".
+	Stdin  io.Reader
+	Format LogFormat
+	// Workers read at the same time; 0: as many as the machine has cores.
+	Workers int
+	// Progress, if set, is told now and then how far a pass over the files is.
+	Progress func(Progress)
+	Logger   *slog.Logger
+}
+
+// Progress is how much of the files was read, in bytes as they are stored.
+type Progress struct {
+	Pass        int   // 1 for the first time that they are read
+	Done, Total int64 // Total is 0 where it is not known
+}
+
+// FromStdin is the path that stands for the standard input.
+const FromStdin = "-"
+
+// stdinName is what the standard input is called.
+const stdinName = "standard input"
+
+// LogsRead is what the reading of logs came to.
+type LogsRead struct {
+	Files     int    `json:"files"`
+	Lines     uint64 `json:"lines"`
+	Skipped   uint64 `json:"skipped,omitempty"` // lines that tell of no connection
+	Malformed uint64 `json:"malformed"`         // lines that are not of the format
+	Newer     uint64 `json:"newer,omitempty"`   // lines of a later version, not read
+	Orphans   uint64 `json:"orphans,omitempty"` // ends whose beginning no line tells
+	// Forged lines name two addresses, either of which a stranger may have
+	// written; they are of the malformed ones.
+	Forged uint64 `json:"forged,omitempty"`
+	// Late events came too far behind their time to be put in their place.
+	Late uint64 `json:"late,omitempty"`
+	// The earliest and the latest time in it. A clock that was set may make them
+	// others than those of the first line and the last.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
+	// Unreadable says of the files that could not be read, or not to their end.
+	Unreadable []string `json:"unreadable,omitempty"`
+	// Each of the files, in the order of reading.
+	Each []LogFile `json:"-"`
+	// Gives is what all of the files can tell.
+	Gives formats.Gives `json:"-"`
+
+	err error // of those files
+}
+
+// LogFile is what the reading of one file came to.
+type LogFile struct {
+	Name        string
+	Format      string
+	Compression bulk.Compression
+	Lines       uint64
+	Events      uint64
+	Skipped     uint64 // lines in good order that tell nothing
+	Malformed   uint64
+	TooLong     uint64 // of the malformed ones
+	Err         error  // why it was not read, or not to its end
+}
+
+// spans takes in the time of an event.
+func (r *LogsRead) spans(t time.Time) {
+	if r.From.IsZero() || t.Before(r.From) {
+		r.From = t
+	}
+	if t.After(r.To) {
+		r.To = t
+	}
+}
+
+// Err joins what was wrong with files that could not be read, or not to their
+// end. What the others told is true without them.
+func (r *LogsRead) Err() error { return r.err }
+
+// NoEventsError is a log in which there is nothing to read.
+type NoEventsError struct {
+	Lines uint64 // none of which is an event
+	Newer bool   // they are of a later version
+}
+
+func (e *NoEventsError) Error() string {
+	switch {
+	case e.Newer:
+		return "the log is of a newer version of overstay"
+	case e.Lines == 0:
+		return "the log is empty"
+	case e.Lines == 1:
+		return "its one line tells of no connection"
+	}
+	return fmt.Sprintf("none of its %d lines tells of a connection", e.Lines)
+}
+
+// Errors of logs.
+var (
+	// ErrStdinAlone is the error of naming files beside the standard input,
+	// whose place in time is not known before it is read.
+	ErrStdinAlone = errors.New("standard input (-) cannot be read together with files")
+	// ErrFormatUnknown is the error of a file whose content looks like none of
+	// the formats.
+	ErrFormatUnknown = errors.New("its content looks like no log that is known")
+)
+
+// where an event stands: in the file of that place among those that were read,
+// and there in a line counted from 1.
+type where struct {
+	file int
+	line uint64
+}
+
+// read hands over every event of the logs. A file that cannot be read is said
+// in the result and ends nothing; the error is that of a log without events.
+func (l Logs) read(ctx context.Context, event func(*connlog.Event)) (LogsRead, error) {
+	return l.pass(ctx, 1, func(e *connlog.Event, _ where) { event(e) })
+}
+
+// pass is read with the place of each event, for the first time or again.
+func (l Logs) pass(ctx context.Context, number int, event func(*connlog.Event, where)) (LogsRead, error) {
+	r := newReading(&l, event)
+	inputs, err := l.inputs()
+	if err != nil {
+		return r.LogsRead, err
+	}
+	dialects, err := l.Format.dialects()
+	if err != nil {
+		return r.LogsRead, err
+	}
+	reader := bulk.NewReader(inputs, bulk.Options{Workers: l.Workers, Format: dialects.of})
+	for batch, err := range reader.Batches(ctx) {
+		if file, ok := errors.AsType[*bulk.FileError](err); ok {
+			r.failed(file)
+			continue
+		}
+		if err != nil {
+			return r.LogsRead, err
+		}
+		r.batch(batch)
+		if l.Progress != nil {
+			done, total := reader.Progress()
+			l.Progress(Progress{Pass: number, Done: done, Total: total})
+		}
+	}
+	r.order.Flush()
+	r.sum(reader.Files(), dialects)
+	switch {
+	case ctx.Err() != nil:
+		return r.LogsRead, ctx.Err()
+	case r.events > 0:
+		return r.LogsRead, nil
+	case r.err != nil:
+		return r.LogsRead, r.err
+	}
+	return r.LogsRead, &NoEventsError{Lines: r.Lines, Newer: r.Newer > 0}
+}
+
+// reading is one pass over logs.
+type reading struct {
+	LogsRead
+	logger *slog.Logger
+	event  func(*connlog.Event, where)
+	sizes  *sizes
+	order  *formats.Order // of events of other servers' logs
+	events uint64
+
+	file   *bulk.File // that is being read
+	number int        // of it, the first is 0
+	newer  bool       // a later version wrote what comes
+}
+
+func newReading(l *Logs, event func(*connlog.Event, where)) *reading {
+	r := &reading{logger: l.Logger, event: event, sizes: newSizes(l.Format.Threads), number: -1}
+	if r.logger == nil {
+		r.logger = slog.New(slog.DiscardHandler)
+	}
+	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow}, r.ordered)
+	return r
+}
+
+// orderWindow is how long a connection may last that a log tells of at its end,
+// and still begin in its place, as far as there is room for what came meanwhile.
+const orderWindow = 24 * time.Hour
+
+// batch takes in some lines of a file.
+func (r *reading) batch(b *bulk.Batch) {
+	if r.file != b.File {
+		r.file, r.newer = b.File, false
+		r.number++
+	}
+	for _, line := range b.Malformed {
+		r.logger.Debug("malformed line skipped", "path", b.File.Name, "line", line.Line, "error", line.Err)
+	}
+	if b.File.Format != bulk.Native {
+		for i := range b.Events {
+			e := &b.Events[i]
+			e.Seq = pack(where{r.number, b.Line(i)}) // It has no number of its own.
+			r.order.Add(e)
+		}
+		return
+	}
+	r.order.Flush() // What was read before is before this.
+	for i := range b.Events {
+		e := &b.Events[i]
+		if e.Kind == connlog.Start {
+			if r.newer = e.Schema > connlog.SchemaVersion; r.newer {
+				r.logger.Error("connection log of a newer version: not read", "path", b.File.Name, "schema", e.Schema, "known", connlog.SchemaVersion)
+			}
+		}
+		if r.newer {
+			r.Newer++
+			continue
+		}
+		r.give(e, where{r.number, b.Line(i)})
+	}
+}
+
+// lineBits of a packed place are its line.
+const lineBits = 44
+
+func pack(w where) uint64 { return uint64(w.file)<<lineBits | w.line&(1<<lineBits-1) }
+
+// ordered takes an event that found its place in time.
+func (r *reading) ordered(e *connlog.Event) {
+	at := where{int(e.Seq >> lineBits), e.Seq & (1<<lineBits - 1)}
+	e.Seq = 0
+	r.give(e, at)
+}
+
+// give hands an event over.
+func (r *reading) give(e *connlog.Event, at where) {
+	r.events++
+	r.spans(e.Time)
+	if r.sizes != nil {
+		r.sizes.fill(e)
+	}
+	r.event(e, at)
+}
+
+func (r *reading) failed(file *bulk.FileError) {
+	r.Unreadable = append(r.Unreadable, file.Name)
+	r.err = errors.Join(r.err, fmt.Errorf("log %s: %w", file.Name, file.Err))
+}
+
+// sum adds up what the reading of the files came to.
+func (r *reading) sum(files []*bulk.File, d *dialects) {
+	for _, f := range files {
+		r.Files++
+		r.Lines += f.Lines
+		r.Skipped += f.Skipped
+		r.Malformed += f.Malformed
+		r.Each = append(r.Each, LogFile{
+			Name: f.Name, Format: f.Format, Compression: f.Compression, Lines: f.Lines, Events: f.Events,
+			Skipped: f.Skipped, Malformed: f.Malformed, TooLong: f.TooLong, Err: f.Err,
+		})
+	}
+	r.Orphans, r.Forged, r.Late = d.orphans.Load(), d.forged.Load(), r.order.Late()
+	r.Skipped -= r.Orphans
+	r.Gives = d.gives(slices.DeleteFunc(slices.Clone(r.Each), func(f LogFile) bool { return f.Events == 0 }))
+}

@@ -1,0 +1,212 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"overstay/connlog"
+	"overstay/connlog/bulk"
+	"overstay/connlog/formats"
+)
+
+// LogFormat says how logs are written. Of the zero value their content tells,
+// each file's its own.
+type LogFormat struct {
+	// Name is that of one of formats.All, or "csv" or "json" with a Mapping;
+	// empty or "auto": by content.
+	Name string
+	// Layout is a web server's own: nginx's log_format, or Apache's LogFormat.
+	Layout string
+	// Mapping of the columns of "csv", the keys of "json".
+	Mapping formats.Mapping
+	Comma   byte // of "csv", between columns; a comma if zero
+	// Location of stamps without a zone; UTC if nil.
+	Location *time.Location
+	// Year of the first stamp without one. If zero, each is the latest that is
+	// not after Now, which is the present if zero.
+	Year int
+	Now  time.Time
+	// Threads of pools whose size no line tells.
+	Threads Threads
+}
+
+// AutoFormat is the name of the format that the content tells.
+const AutoFormat = "auto"
+
+// Names of the formats that a Mapping makes.
+const (
+	csvFormat  = "csv"
+	jsonFormat = "json"
+)
+
+// FormatError is a format that cannot be read by.
+type FormatError struct{ Err error }
+
+func (e *FormatError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// Verify says what is wrong with it before a file is read.
+func (f *LogFormat) Verify() error {
+	_, err := f.dialects()
+	return err
+}
+
+// named returns the format that is asked for, false if the content is to tell.
+func (f *LogFormat) named() (format formats.Format, ok bool, err error) {
+	switch {
+	case f.Layout != "":
+		if f.Name != "" && f.Name != AutoFormat {
+			return format, false, &FormatError{fmt.Errorf("a layout is a format of its own, not of %s", f.Name)}
+		}
+		format, err = formats.Layout(f.Layout)
+	case f.Name == csvFormat:
+		format, err = f.Mapping.CSV(f.Comma)
+	case f.Name == jsonFormat:
+		format, err = f.Mapping.JSON()
+	case f.Mapping != formats.Mapping{}:
+		return format, false, &FormatError{fmt.Errorf("a mapping is for the formats %s and %s", csvFormat, jsonFormat)}
+	case f.Name == "" || f.Name == AutoFormat:
+		return format, false, nil
+	default:
+		var known bool
+		if format, known = formats.ByName(f.Name); !known {
+			err = fmt.Errorf("there is no format %q", f.Name)
+		}
+	}
+	if err != nil {
+		return format, false, &FormatError{err}
+	}
+	return format, true, nil
+}
+
+// dialects give bulk a reader for each file of a run.
+type dialects struct {
+	options formats.Options
+	only    formats.Format // that was asked for
+	isOnly  bool
+	known   map[string]formats.Format
+	parsers map[string]*formats.Parser // of formats that are read in order
+
+	orphans, forged atomic.Uint64
+}
+
+func (f *LogFormat) dialects() (*dialects, error) {
+	d := &dialects{known: map[string]formats.Format{}, parsers: map[string]*formats.Parser{}}
+	d.options = formats.Options{Location: f.Location, Year: f.Year, Now: f.Now}
+	if d.options.Now.IsZero() {
+		d.options.Now = time.Now()
+	}
+	var err error
+	d.only, d.isOnly, err = f.named()
+	return d, err
+}
+
+// of says how a file is read. It is called for one at a time.
+func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
+	format, ok := d.only, d.isOnly
+	if !ok {
+		if format, ok = detect(head); !ok {
+			return bulk.Format{}, ErrFormatUnknown
+		}
+	}
+	d.known[format.Name] = format
+	if format.Name == bulk.Native {
+		return bulk.Format{}, nil
+	}
+	f := bulk.Format{
+		Name:    format.Name,
+		InOrder: !format.Alone(),
+		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
+		Begins:  func(head []byte) time.Time { return d.begins(format, head) },
+	}
+	f.New = func() bulk.Parser { return &lines{format.NewParser(d.options), d} }
+	if f.InOrder && format.Name != csvFormat { // A connection may begin in one file and end in the next; a table names its columns in each.
+		if d.parsers[format.Name] == nil {
+			d.parsers[format.Name] = format.NewParser(d.options)
+		}
+		parser := d.parsers[format.Name]
+		f.New = func() bulk.Parser { return &lines{parser, d} }
+	}
+	return f, nil
+}
+
+// detect says what the beginning of a file looks like. One that is empty, or
+// has no end of a line, is left to the connection log's own reader, which says
+// what is wrong with it.
+func detect(head []byte) (formats.Format, bool) {
+	if f, ok := formats.Detect(head); ok {
+		return f, true
+	}
+	if len(head) == 0 || len(head) >= bulk.HeadBytes && bytes.IndexByte(head, '\n') < 0 {
+		return formats.ByName(bulk.Native)
+	}
+	return formats.Format{}, false
+}
+
+// begins returns the time of the first event in a head.
+func (d *dialects) begins(f formats.Format, head []byte) (first time.Time) {
+	p := f.NewParser(d.options)
+	for line := range bytes.Lines(head) {
+		_ = p.Parse(line, func(e *connlog.Event) { // What is malformed is said later.
+			if first.IsZero() {
+				first = e.Time
+			}
+		})
+		if !first.IsZero() {
+			break
+		}
+	}
+	return first
+}
+
+// lines counts what a parser says of lines that give no event. Connections are
+// numbered by the places of their lines, so all parsers of a run have different
+// ones.
+type lines struct {
+	*formats.Parser // with Place
+	dialects        *dialects
+}
+
+// Parse reads a line.
+func (l *lines) Parse(line []byte, emit func(*connlog.Event)) error {
+	err := l.Parser.Parse(line, emit)
+	switch {
+	case err == nil:
+	case errors.Is(err, formats.ErrOrphan):
+		l.dialects.orphans.Add(1)
+		return formats.ErrSkip
+	case errors.Is(err, formats.ErrForged):
+		l.dialects.forged.Add(1)
+	}
+	return err
+}
+
+// gives is what all of some files can tell.
+func (d *dialects) gives(files []LogFile) formats.Gives {
+	all := formats.Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true}
+	var notes []string
+	said := map[string]bool{}
+	for _, f := range files {
+		if said[f.Format] {
+			continue
+		}
+		said[f.Format] = true
+		g := d.known[f.Format].Gives
+		all.Opens = all.Opens && g.Opens
+		all.Durations = all.Durations && g.Durations
+		all.Outcomes = all.Outcomes && g.Outcomes
+		all.Refusals = all.Refusals && g.Refusals
+		all.Clock = max(all.Clock, g.Clock)
+		if g.Note != "" {
+			notes = append(notes, g.Note)
+		}
+	}
+	all.Note = strings.Join(notes, "; ")
+	return all
+}
