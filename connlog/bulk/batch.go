@@ -15,6 +15,8 @@ type Batch struct {
 	// Events are those of all lines that gave any. Services of an event are
 	// valid as long as the batch is.
 	Events []connlog.Event
+	// Digest has taken in the events instead, if Options say so.
+	Digest Digest
 	// Malformed are the lines that could not be read, as far as Options want
 	// to know which they are.
 	Malformed []*connlog.LineError
@@ -63,6 +65,9 @@ func (b *Batch) clear() {
 	b.Events, b.Malformed, b.lines = nil, b.Malformed[:0], b.lines[:0]
 	b.used, b.came = 0, lineCounts{}
 	b.services = b.services[:0]
+	if b.Digest != nil {
+		b.Digest.Reset()
+	}
 }
 
 // next takes the next line off rest.
@@ -130,7 +135,9 @@ func (b *Batch) tooLong(err *connlog.LongLineError, most int) {
 // is the next part. Of malformed lines it leaves the first most of the file.
 func (b *Batch) settle(most int) {
 	f := b.File
-	b.Events = b.slots[:b.used]
+	if b.Digest == nil {
+		b.Events = b.slots[:b.used]
+	}
 	b.known = f.Lines
 	told := min(f.Malformed, uint64(max(most, 0)))
 	b.Malformed = b.Malformed[:min(len(b.Malformed), max(most, 0)-int(told))]

@@ -46,6 +46,18 @@ type Options struct {
 	// where there are several, once before, to put them in order. An error makes
 	// the file one that cannot be read. Nil: all are connection logs.
 	Format func(name string, head []byte) (Format, error)
+	// Digest, if not nil, makes what takes in the events where they are parsed,
+	// one for each batch there is; see Digest.
+	Digest func() Digest
+}
+
+// A Digest takes in the events of a batch, in their order, on the core that
+// parses them; the loop is then given Batch.Digest, and no Events. What the
+// loop needs of an event is mostly little, so a digest saves the writing and
+// reading of all the rest. An event is valid until Observe returns.
+type Digest interface {
+	Reset() // what it holds is not needed any more
+	Observe(*connlog.Event)
 }
 
 // HeadBytes is how much of a file is looked at before it is read.

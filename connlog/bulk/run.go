@@ -103,7 +103,11 @@ func (r *Reader) begin(ctx context.Context) *run {
 	}
 	n.source = source{ctx: ctx, options: &r.options, waiting: r.inOrder(ctx), done: &r.done}
 	for range batches {
-		n.free <- &Batch{parsed: make(chan struct{}, 1)}
+		b := &Batch{parsed: make(chan struct{}, 1)}
+		if r.options.Digest != nil {
+			b.Digest = r.options.Digest()
+		}
+		n.free <- b
 	}
 	for range r.options.Workers {
 		n.workers.Go(n.work)

@@ -6,6 +6,7 @@ import "overstay/connlog"
 type worker struct {
 	options *Options
 	native  connlog.Parser
+	event   connlog.Event // for a digest
 	in      *input // whose parser it is
 	parser  Parser
 	batch   *Batch
@@ -15,6 +16,11 @@ type worker struct {
 func newWorker(o *Options) *worker {
 	w := &worker{options: o}
 	w.emit = func(e *connlog.Event) {
+		if w.batch.Digest != nil {
+			w.batch.used++
+			w.batch.Digest.Observe(e)
+			return
+		}
 		slot := w.batch.slot()
 		services := append(slot.Services, e.Services...)
 		*slot = *e
@@ -56,9 +62,17 @@ func (w *worker) parseNative(b *Batch) {
 			b.tooLong(&connlog.LongLineError{Offset: int64(at), Bytes: int64(len(line))}, w.options.Malformed)
 			continue
 		}
-		e := b.slot()
+		e := &w.event
+		if b.Digest == nil {
+			e = b.slot()
+		}
 		if err := w.native.Parse(line, e); err != nil {
 			b.malformed(err, w.options.Malformed)
+			continue
+		}
+		if b.Digest != nil {
+			b.used++
+			b.Digest.Observe(e)
 			continue
 		}
 		b.keep(e)

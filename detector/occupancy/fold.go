@@ -1,0 +1,153 @@
+package occupancy
+
+import (
+	"math"
+	"time"
+
+	"overstay/connlog"
+)
+
+// Options of a Fold. The zero value counts everything at the usual levels.
+type Options struct {
+	// Address and Net are the sizes of sources; connlog.AddressLevel and
+	// connlog.NetLevel if zero.
+	Address, Net connlog.Level
+	// Service is the only one that counts; empty: all do.
+	Service string
+	// From and To bound the time that counts, both included; zero is no bound.
+	From, To time.Time
+	// Threads of a pool of which the log does not tell.
+	Threads int
+	// Clock is how fine the stamps are. One that is coarser than a microsecond
+	// makes peaks a range.
+	Clock time.Duration
+}
+
+// Fold adds up a log. It is for one goroutine.
+type Fold struct {
+	address, net connlog.Level
+	only         string
+	threads      int32
+	clock        int64 // microseconds; 0 if it is fine
+
+	journal  journal
+	window   window
+	open     sessions
+	sources  row[tally]
+	bySource index
+	nets     row[net]
+	byNet    index
+	pools    pools
+	total    crest
+	totalAt  int64
+
+	first, last int64 // events that counted, in the log's time
+	any         bool
+	alone       Notes // for Observe
+}
+
+// window is the time that counts, in our time, once its ends are known.
+type window struct {
+	from, to int64 // of the log
+	state    windowState
+	begin    int64 // in our time
+	end      int64
+}
+
+type windowState uint8
+
+const (
+	before windowState = iota
+	within
+	after
+)
+
+// New returns an empty Fold.
+func New(o Options) *Fold {
+	f := &Fold{
+		address: o.Address, net: o.Net, only: o.Service, threads: small(o.Threads),
+		bySource: newIndex(), byNet: newIndex(), pools: newPools(),
+		window: window{from: math.MinInt64 / 2, to: math.MaxInt64 / 2, begin: math.MinInt64 / 2, end: math.MaxInt64 / 2},
+	}
+	if f.address == (connlog.Level{}) {
+		f.address = connlog.AddressLevel
+	}
+	if f.net == (connlog.Level{}) {
+		f.net = connlog.NetLevel
+	}
+	if o.Clock > time.Microsecond {
+		f.clock = o.Clock.Microseconds()
+	}
+	f.window.state = within
+	if !o.From.IsZero() {
+		f.window.from, f.window.state = microsOf(o.From), before
+	}
+	if !o.To.IsZero() {
+		f.window.to = microsOf(o.To)
+	}
+	return f
+}
+
+// Observe takes in the next event of the log.
+func (f *Fold) Observe(e *connlog.Event) {
+	f.alone.Reset()
+	f.alone.Observe(e)
+	f.Take(&f.alone)
+}
+
+// Take takes in the next events of the log.
+func (f *Fold) Take(n *Notes) {
+	for i := range n.all {
+		f.take(&n.all[i], n)
+	}
+}
+
+func (f *Fold) take(n *note, all *Notes) {
+	turn := f.journal.enter(n, all.names.texts[n.boot])
+	if turn == seen {
+		return
+	}
+	switch turn {
+	case newBoot:
+		f.closeWhere(f.journal.before, func(*session) bool { return true })
+		f.pools.forget()
+	case headEnds:
+		f.cross()
+		f.closeWhere(f.journal.now, func(s *session) bool { return s.head != f.journal.head })
+	}
+	f.cross()
+	if f.window.state == within {
+		f.reached()
+	}
+	name := all.names.texts[n.service]
+	if f.only != "" && name != f.only && n.kind != connlog.Start && n.kind != connlog.Beat {
+		return
+	}
+	switch n.kind {
+	case connlog.Open:
+		f.opened(n, name)
+	case connlog.Close:
+		f.closed(n, name)
+	case connlog.Proven:
+		f.proved(n, name)
+	case connlog.Fail:
+		f.failed(n, name)
+	case connlog.Refuse:
+		f.refused(n, name)
+	case connlog.Start, connlog.Beat:
+		f.pools.told(n.kind, all.lists[n.extra], f.only)
+		if n.kind == connlog.Start && n.marks&isProven != 0 {
+			f.journal.continued()
+		}
+	}
+}
+
+// reached notes the time of an event that counts.
+func (f *Fold) reached() {
+	at := f.journal.now - f.journal.shift
+	if !f.any {
+		f.any, f.first, f.last = true, at, at
+		return
+	}
+	f.first, f.last = min(f.first, at), max(f.last, at)
+}

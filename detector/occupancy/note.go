@@ -1,0 +1,159 @@
+package occupancy
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+
+	"overstay/connlog"
+)
+
+// note is what a fold has to know of an event. It takes a sixth of its room.
+type note struct {
+	at      int64  // microseconds since 1970
+	seq     uint64 // of the line
+	conn    uint64
+	address place // of the client, 16 bytes
+	// extra is the time held in microseconds; of a refusal how many there were;
+	// of a list of services its place among the lists.
+	extra   int64
+	busy    int32
+	threads int32
+	service uint16 // its place among the names
+	boot    uint16 // likewise
+	kind    connlog.Kind
+	marks   marks
+}
+
+// place is an address, or the first bits of one: IPv4 in its mapped form.
+type place struct{ high, low uint64 }
+
+type marks uint8
+
+const (
+	hasAddress marks = 1 << iota
+	isIPv4
+	isProven // or a continued start
+	busyRefusal
+	sessionsRefusal
+)
+
+// Notes are events in the order of a log, written down for a Fold or a
+// Timeline. Taking notes may be done on another core than adding up. The zero
+// value is empty and ready. Notes keep no part of an event but its strings.
+type Notes struct {
+	all   []note
+	lists [][]connlog.Service // of start and beat lines
+	names names
+	// sources are those of the notes, as the fold found them.
+	sources []int32
+}
+
+// names are strings that come again and again. They are kept from one use of
+// the notes to the next one.
+type names struct {
+	texts []string
+	last  [4]uint16 // of a service and of a boot, by their length
+}
+
+const mostNames = 4096
+
+// of returns the place of a text.
+func (n *names) of(text string) uint16 {
+	last := &n.last[len(text)&3]
+	if int(*last) < len(n.texts) && n.texts[*last] == text {
+		return *last
+	}
+	i := slices.Index(n.texts, text)
+	if i < 0 {
+		i = len(n.texts)
+		if i > math.MaxUint16 { // No batch has so many lines.
+			i--
+			n.texts = n.texts[:i]
+		}
+		n.texts = append(n.texts, text)
+	}
+	*last = uint16(i)
+	return *last
+}
+
+// Reset empties the notes and keeps their room.
+func (n *Notes) Reset() {
+	n.all = n.all[:0]
+	clear(n.lists)
+	n.lists = n.lists[:0]
+	if len(n.names.texts) > mostNames {
+		n.names = names{}
+	}
+	if cap(n.lists) > mostNames {
+		n.lists = nil
+	}
+}
+
+// Len is the number of events that were noted down.
+func (n *Notes) Len() int { return len(n.all) }
+
+// Observe notes down the next event.
+func (n *Notes) Observe(e *connlog.Event) {
+	n.all = append(n.all, note{
+		at: microsOf(e.Time), seq: e.Seq, conn: e.Conn, kind: e.Kind,
+		service: n.names.of(e.Service), boot: n.names.of(e.Boot),
+		busy: small(e.Busy), threads: small(e.Threads),
+	})
+	to := &n.all[len(n.all)-1]
+	to.place(e)
+	switch e.Kind {
+	case connlog.Open, connlog.Close:
+		to.extra = max(e.Held.Microseconds(), 0)
+		if e.Proven {
+			to.marks |= isProven
+		}
+	case connlog.Refuse:
+		to.extra = int64(min(max(e.Count, 1), math.MaxInt64))
+		switch e.Reason {
+		case connlog.RefuseBusy:
+			to.marks |= busyRefusal
+		case connlog.RefuseSessions:
+			to.marks |= sessionsRefusal
+		}
+	case connlog.Start, connlog.Beat:
+		if e.Continued {
+			to.marks |= isProven
+		}
+		to.extra = int64(len(n.lists))
+		n.lists = append(n.lists, slices.Clone(e.Services))
+	}
+}
+
+// place notes whose event it is.
+func (n *note) place(e *connlog.Event) {
+	if !e.ClientIP.IsValid() {
+		return
+	}
+	bytes := e.ClientIP.As16()
+	n.address = place{binary.BigEndian.Uint64(bytes[:8]), binary.BigEndian.Uint64(bytes[8:])}
+	n.marks |= hasAddress
+	if n.address.high == 0 && n.address.low>>32 == 0xffff {
+		n.marks |= isIPv4
+	}
+}
+
+// The years that a log line can have, in microseconds.
+const (
+	micros     = 1_000_000
+	firstMicro = -62167219200 * micros // year 0
+	lastMicro  = 253402300800 * micros // year 10000
+)
+
+func microsOf(t time.Time) int64 {
+	second := min(max(t.Unix(), firstMicro/micros), lastMicro/micros-1)
+	return second*micros + int64(t.Nanosecond()/1000)
+}
+
+func timeOf(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+func small(n int) int32 { return int32(min(max(n, 0), maxThreads)) }
+
+// maxThreads are more than a pool is believed to have.
+const maxThreads = 1 << 18
