@@ -87,7 +87,7 @@ func (o *analyzeOptions) run(ctx context.Context, g *global, logs []string) erro
 	}
 	q := o.question()
 	q.Singles = -1 // What each ban alone would avert is the business of why.
-	a, err := app.Analyze(ctx, cfg, g.logs(logs), q)
+	a, err := app.Analyze(ctx, cfg, app.AnalyzeOptions{Logs: g.logs(logs), Decide: o.policy != "", Question: q})
 	if err != nil {
 		return err
 	}

@@ -3,133 +3,332 @@ package app
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"overstay/connlog"
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
+	"overstay/detector/occupancy"
 )
 
-// Analysis is what policies do with a finished log.
+// AnalyzeOptions say what is to be told of finished logs.
+type AnalyzeOptions struct {
+	Logs Logs
+	// By is what sources are ranked by; if empty, that which the logs tell best.
+	By  occupancy.By
+	Top int // so many sources and nets are listed; 0: all
+	// Address and Net are the sizes of sources, connlog's if zero.
+	Address, Net connlog.Level
+	Service      string // the only one that counts; empty: all do
+	From, To     Moment // bound the time that counts
+	// Decide tries the policies even where nobody was turned away.
+	Decide bool
+	// Buckets is into how many parts the time is divided for a timeline of those
+	// who held most; 0: none.
+	Buckets int
+	// Question for the replay.
+	Question loss.Question
+}
+
+// Analysis is what finished logs tell: who held the threads, when they were all
+// held, why, and what policies would have done.
 type Analysis struct {
-	Read      LogsRead
-	Policies  []string // by name
-	Decisions []detector.Decision
+	Read LogsRead
+	// By is what is ranked by, Occupancy what everybody held.
+	By        occupancy.By
+	Occupancy *occupancy.Report
+	// Timeline of those who held most, Shown, in its order.
+	Timeline []occupancy.Bucket
+	Shown    []netip.Prefix
+
+	// Unexplained says why there is nothing below; Explained if there is.
+	Unexplained Unexplained
+	Policies    []string // by name
+	Decisions   []detector.Decision
 	// Dropped decisions, beyond those that are kept.
 	Dropped int
 	// Pools says of each pool what its refusals came from, and what the bans,
 	// each from its decision to its end, would have averted.
 	Pools []*cause.Report
+	// Unsized are pools whose size is not known, so that nothing can be replayed.
+	Unsized []string
 	// Unaccused sources, that caused much and that no policy found.
 	Unaccused []Unaccused
 	Stats     detector.Stats
 }
 
-// Analyze applies the policies in force to finished logs. Its decisions are
-// those that Detect makes on the same lines with an empty list: what the list,
-// the allow list and this machine's own addresses would make of them is not
-// in it.
-func Analyze(ctx context.Context, cfg *Config, logs Logs, q loss.Question) (*Analysis, error) {
-	in, err := cfg.newInquiry(false)
+// Gives is what all of the logs can tell.
+func (a *Analysis) Gives() formats.Gives { return a.Read.Gives }
+
+// Verdict is the worst of the pools', Healthy where none can be given.
+func (a *Analysis) Verdict() loss.Verdict {
+	if r := cause.Worst(a.Pools...); r != nil {
+		return r.Verdict()
+	}
+	return loss.Healthy
+}
+
+// Attack reports whether an attack is a cause, if not the only one, in any
+// pool.
+func (a *Analysis) Attack() bool { return attackIn(a.Pools) }
+
+// Unexplained says why nothing is said of causes and policies.
+type Unexplained string
+
+// The reasons.
+const (
+	Explained   Unexplained = ""
+	NoRefusals  Unexplained = "no_refusals"  // nobody was turned away for want of a thread
+	NoDurations Unexplained = "no_durations" // the log does not tell how long a thread was held
+	NoOpenings  Unexplained = "no_openings"  // nor that it was
+)
+
+// Analyze reads finished logs: once on all cores for what everybody held, and
+// again, where there is something to judge, with the detector and for the
+// timeline. The decisions are those that Detect makes on the same lines with an
+// empty list: what the list, the allow list and this machine's own addresses
+// would make of them is not in it.
+func Analyze(ctx context.Context, cfg *Config, o AnalyzeOptions) (_ *Analysis, err error) {
+	logs, forget, err := o.Logs.kept(o.Buckets > 0 || o.From.isRelative() || o.To.isRelative())
 	if err != nil {
 		return nil, err
 	}
-	read, err := logs.read(ctx, in.observe)
-	if err != nil {
+	defer forget()
+	s := &study{cfg: cfg, options: o, logs: logs, passes: 1}
+	if err := s.bound(ctx); err != nil {
 		return nil, err
 	}
-	a := &Analysis{Read: read, Decisions: in.decisions, Dropped: in.dropped, Stats: in.detector.Stats()}
-	for _, p := range cfg.ActivePolicies() {
+	if err := s.addUp(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.again(ctx); err != nil {
+		return nil, err
+	}
+	return s.told(ctx)
+}
+
+// study is one analysis in the making.
+type study struct {
+	Analysis
+	cfg      *Config
+	options  AnalyzeOptions
+	logs     Logs
+	passes   int
+	from, to time.Time // that count; zero is no bound
+
+	fold     *occupancy.Fold
+	timeline *occupancy.Timeline
+	inquiry  *inquiry
+	pools    servicePools
+}
+
+// bound finds the time that counts. Where it is given from the end of the log,
+// that has to be found first.
+func (s *study) bound(ctx context.Context) (err error) {
+	o := WhyOptions{From: s.options.From, To: s.options.To}
+	if !o.From.isRelative() && !o.To.isRelative() {
+		s.from, s.to = o.From.at, o.To.at
+		return o.inOrder(s.from, s.to)
+	}
+	read, err := s.logs.pass(ctx, reader{number: s.pass()})
+	if err != nil {
+		return err
+	}
+	from, to, err := o.span(read)
+	if !o.From.IsZero() {
+		s.from = from
+	}
+	if !o.To.IsZero() {
+		s.to = to
+	}
+	return err
+}
+
+func (s *study) pass() int {
+	s.passes++
+	return s.passes - 1
+}
+
+// addUp reads the log for what everybody held. What can be read once only is
+// judged on the way.
+func (s *study) addUp(ctx context.Context) (err error) {
+	once := s.logs.onlyOnce()
+	if once {
+		if s.inquiry, err = s.cfg.newInquiry(false); err != nil {
+			return err
+		}
+	}
+	r := reader{number: s.pass(), begin: s.begin}
+	r.event = func(e *connlog.Event, _ where) { s.fold.Observe(e) }
+	if once {
+		r.event = func(e *connlog.Event, _ where) {
+			s.fold.Observe(e)
+			s.judge(e)
+		}
+	}
+	if s.Read, err = s.logs.pass(ctx, r); err != nil {
+		return err
+	}
+	if s.outside() {
+		return &OutOfRangeError{From: s.Read.From, To: s.Read.To}
+	}
+	s.By = s.options.By
+	if s.By == "" {
+		s.By = bestFigure(s.Read.Gives)
+	}
+	s.Occupancy = s.fold.Report(s.By, s.options.Top)
+	return nil
+}
+
+// begin makes a fold for logs that can tell so much.
+func (s *study) begin(gives formats.Gives) {
+	s.fold = occupancy.New(occupancy.Options{
+		Address: s.options.Address, Net: s.options.Net, Service: s.options.Service,
+		From: s.from, To: s.to, Threads: s.logs.Format.Threads.Each, Clock: gives.Clock,
+	})
+}
+
+// outside reports whether nothing in the log is of the time that counts.
+func (s *study) outside() bool {
+	return !s.to.IsZero() && s.to.Before(s.Read.From) || !s.from.IsZero() && s.from.After(s.Read.To)
+}
+
+// judge takes in an event for the policies.
+func (s *study) judge(e *connlog.Event) {
+	s.inquiry.observe(e)
+	s.pools.observe(e)
+}
+
+// bestFigure is what sources are to be ranked by where nobody says.
+func bestFigure(g formats.Gives) occupancy.By {
+	switch {
+	case g.Durations:
+		return occupancy.ByThreadTime
+	case g.Opens:
+		return occupancy.ByConnections
+	}
+	return occupancy.ByFails
+}
+
+// again reads the log a second time, if there is something to judge or to show.
+func (s *study) again(ctx context.Context) (err error) {
+	s.Unexplained = s.unexplained()
+	judged := s.inquiry != nil
+	judge := !judged && (s.options.Decide || s.Unexplained == Explained)
+	if judge {
+		if s.inquiry, err = s.cfg.newInquiry(false); err != nil {
+			return err
+		}
+	}
+	if s.options.Buckets > 0 {
+		s.show()
+	}
+	if !judge && s.timeline == nil {
+		return nil
+	}
+	_, err = s.logs.pass(ctx, reader{number: s.pass(), event: func(e *connlog.Event, _ where) {
+		if judge {
+			s.judge(e)
+		}
+		if s.timeline != nil {
+			s.timeline.Observe(e)
+		}
+	}})
+	if s.timeline != nil {
+		s.Timeline = s.timeline.Buckets()
+	}
+	return err
+}
+
+// mostShown is how many sources a timeline tells apart.
+const mostShown = 8
+
+// show begins a timeline of those who held most.
+func (s *study) show() {
+	r := s.Occupancy
+	for _, h := range s.fold.Report(occupancy.ByThreadTime, mostShown).Ranking {
+		s.Shown = append(s.Shown, h.Source)
+	}
+	s.timeline = occupancy.NewTimeline(occupancy.TimelineOptions{
+		From: r.From, To: r.To, Buckets: s.options.Buckets, Sources: s.Shown, Service: s.options.Service,
+	})
+}
+
+// unexplained says why causes cannot be told, as far as the first reading says.
+func (s *study) unexplained() Unexplained {
+	busy := false
+	for _, one := range s.Occupancy.Services {
+		busy = busy || one.Busy > 0
+	}
+	switch g := s.Read.Gives; {
+	case !g.Opens:
+		return NoOpenings
+	case !g.Durations:
+		return NoDurations
+	case !busy:
+		return NoRefusals
+	}
+	return Explained
+}
+
+// told asks for the causes, and gives the analysis away.
+func (s *study) told(ctx context.Context) (*Analysis, error) {
+	a := &s.Analysis
+	if s.inquiry == nil || a.Unexplained != Explained && !s.options.Decide {
+		return a, nil
+	}
+	in := s.inquiry
+	for _, p := range s.cfg.ActivePolicies() {
 		a.Policies = append(a.Policies, p.Name)
 	}
-	if a.Pools, err = in.whole(ctx, q); err != nil {
+	pool := ""
+	if s.options.Service != "" {
+		pool = s.pools.of(s.options.Service)
+	}
+	for _, d := range in.decisions {
+		if s.counts(d.At) && (pool == "" || d.Evidence.Pool == pool) {
+			a.Decisions = append(a.Decisions, d)
+		}
+	}
+	a.Dropped, a.Stats = in.dropped, in.detector.Stats()
+	if a.Unexplained == NoOpenings || a.Unexplained == NoDurations {
+		return a, nil
+	}
+	var err error
+	if a.Pools, a.Unsized, err = in.whole(ctx, pool, s.from, s.to, s.options.Question); err != nil {
 		return a, err
 	}
 	a.Unaccused, err = in.unaccused(a.Read, a.Pools)
 	return a, err
 }
 
-// inquiry feeds a log to a detector, and to a recorder that can tell afterwards
-// what would have been.
-type inquiry struct {
-	detector  *detector.Detector
-	recorder  *cause.Recorder
-	decisions []detector.Decision
-	dropped   int
-
-	allowed []netip.Prefix // sources that are no suspects whatever they do
-	spared  []netip.Prefix // of these, those that a policy found
-	only    netip.Prefix   // if valid, the one suspect, whatever is decided
+// counts reports whether a time is of those that count.
+func (s *study) counts(t time.Time) bool {
+	return (s.from.IsZero() || !t.Before(s.from)) && (s.to.IsZero() || !t.After(s.to))
 }
 
-// maxDecisions bounds the decisions that are kept of a log: a policy may be
-// one that suspects everybody.
-const maxDecisions = 100_000
+// servicePools knows which pool a service takes its threads from.
+type servicePools map[string]string
 
-// newInquiry returns an inquiry with the policies in force. With somebody set
-// and no policy in force, the built-in ones name the suspects.
-func (c *Config) newInquiry(somebody bool) (*inquiry, error) {
-	o := c.detectorOptions()
-	if somebody && len(o.Policies) == 0 {
-		o.Policies = detector.DefaultPolicies()
+func (p *servicePools) observe(e *connlog.Event) {
+	if e.Kind != connlog.Start {
+		return
 	}
-	det, err := detector.New(o)
-	if err != nil {
-		return nil, err
-	}
-	return &inquiry{detector: det, recorder: cause.New(cause.Options{})}, nil
-}
-
-// observe takes in one line of the log.
-func (in *inquiry) observe(e *connlog.Event) {
-	in.recorder.Observe(e)
-	for _, d := range in.detector.Observe(e) {
-		if len(in.decisions) >= maxDecisions {
-			in.dropped++
-			continue
-		}
-		in.decisions = append(in.decisions, d)
-		if in.only.IsValid() {
-			continue
-		}
-		if slices.ContainsFunc(in.allowed, func(p netip.Prefix) bool { return covers(p, d.Source) }) {
-			if !slices.Contains(in.spared, d.Source) {
-				in.spared = append(in.spared, d.Source)
+	for i := range e.Services {
+		if s := &e.Services[i]; s.Pool != "" && len(*p) < maxServices {
+			if *p == nil {
+				*p = servicePools{}
 			}
-			continue
+			(*p)[s.Service] = s.Pool
 		}
-		in.recorder.Suspect(suspect(&d))
 	}
 }
 
-// covers reports whether all of inner lies in outer.
-func covers(outer, inner netip.Prefix) bool {
-	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
-}
-
-// suspect is the source of a decision, with the time its ban would last.
-func suspect(d *detector.Decision) cause.Suspect {
-	return cause.Suspect{Source: d.Source, Policy: d.Policy, At: d.At, Until: d.At.Add(d.Duration), Services: d.Services}
-}
-
-// whole reports on each pool for the whole time of the log.
-func (in *inquiry) whole(ctx context.Context, q loss.Question) ([]*cause.Report, error) {
-	var reports []*cause.Report
-	for _, p := range in.detector.Pools() {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s, ok := in.recorder.Whole(p.Name, time.Time{}, time.Time{})
-		if !ok {
-			continue
-		}
-		r, err := in.recorder.Report(s, q)
-		if err != nil {
-			return nil, err
-		}
-		reports = append(reports, r)
+func (p servicePools) of(service string) string {
+	if pool, ok := p[service]; ok {
+		return pool
 	}
-	return reports, nil
+	return service
 }

@@ -67,7 +67,7 @@ var few = loss.Question{Seed: 1, Seeds: 2, Singles: -1}
 
 func analyze(t *testing.T, cfg *app.Config, paths ...string) *app.Analysis {
 	t.Helper()
-	a, err := app.Analyze(t.Context(), cfg, app.Logs{Paths: paths}, few)
+	a, err := app.Analyze(t.Context(), cfg, app.AnalyzeOptions{Logs: app.Logs{Paths: paths}, Question: few})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestAnalyzeReadsFilesInAnyForm(t *testing.T) {
 		t.Errorf("in three files:\n%s\nwant\n%s", b, a)
 	}
 
-	stdin, err := app.Analyze(t.Context(), app.Default(), app.Logs{Paths: []string{app.FromStdin}, Stdin: bytes.NewReader(bytes.Join(lines, nil))}, few)
+	stdin, err := app.Analyze(t.Context(), app.Default(), app.AnalyzeOptions{Logs: app.Logs{Paths: []string{app.FromStdin}, Stdin: bytes.NewReader(bytes.Join(lines, nil))}, Question: few})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 		{"cut off", writeFile(t, "cut.gz", gz.Bytes()[:20]), "damaged", func(err error) bool { return errors.Is(err, connlog.ErrCompressed) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := app.Analyze(t.Context(), app.Default(), app.Logs{Paths: []string{c.path}}, few)
+			_, err := app.Analyze(t.Context(), app.Default(), app.AnalyzeOptions{Logs: app.Logs{Paths: []string{c.path}}, Question: few})
 			if err == nil || !c.want(err) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("alone: %v", err)
 			}
@@ -194,13 +194,13 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 			}
 		})
 	}
-	_, err := app.Analyze(t.Context(), app.Default(), app.Logs{Paths: []string{good, app.FromStdin}, Stdin: strings.NewReader("")}, few)
+	_, err := app.Analyze(t.Context(), app.Default(), app.AnalyzeOptions{Logs: app.Logs{Paths: []string{good, app.FromStdin}, Stdin: strings.NewReader("")}, Question: few})
 	if !errors.Is(err, app.ErrStdinAlone) {
 		t.Errorf("standard input beside a file: %v", err)
 	}
 	ended, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := app.Analyze(ended, app.Default(), app.Logs{Paths: []string{good}}, few); !errors.Is(err, context.Canceled) {
+	if _, err := app.Analyze(ended, app.Default(), app.AnalyzeOptions{Logs: app.Logs{Paths: []string{good}}, Question: few}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"time"
 
 	"overstay/connlog"
 	"overstay/detector"
@@ -155,11 +156,11 @@ func within(alone []Unmatched, others []detector.Decision) {
 
 // averted asks for each pool what either set would have averted.
 func (d *PolicyDiff) averted(ctx context.Context, one, two *inquiry, q loss.Question) error {
-	before, err := one.whole(ctx, q)
+	before, _, err := one.whole(ctx, "", time.Time{}, time.Time{}, q)
 	if err != nil {
 		return err
 	}
-	after, err := two.whole(ctx, q)
+	after, _, err := two.whole(ctx, "", time.Time{}, time.Time{}, q)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"overstay/connlog"
@@ -28,6 +27,8 @@ type Logs struct {
 	// Progress, if set, is told now and then how far a pass over the files is.
 	Progress func(Progress)
 	Logger   *slog.Logger
+
+	spool *spool // what came from Stdin, if that has to be read again
 }
 
 // Progress is how much of the files was read, in bytes as they are stored.
@@ -131,25 +132,33 @@ type where struct {
 	line uint64
 }
 
+// reader is what one pass over logs is for.
+type reader struct {
+	number int // of the pass, the first is 1
+	// begin is called before the first event, with what the logs can tell as far
+	// as that is known by then.
+	begin func(formats.Gives)
+	event func(*connlog.Event, where) // an event is valid until it returns
+}
+
 // read hands over every event of the logs. A file that cannot be read is said
 // in the result and ends nothing; the error is that of a log without events.
 func (l Logs) read(ctx context.Context, event func(*connlog.Event)) (LogsRead, error) {
-	return l.pass(ctx, 1, func(e *connlog.Event, _ where) { event(e) })
+	return l.pass(ctx, reader{number: 1, event: func(e *connlog.Event, _ where) { event(e) }})
 }
 
-// pass is read with the place of each event, for the first time or again.
-func (l Logs) pass(ctx context.Context, number int, event func(*connlog.Event, where)) (LogsRead, error) {
-	r := newReading(&l, event)
+// pass is read for any reader.
+func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
+	r := newReading(&l, to)
 	inputs, err := l.inputs()
 	if err != nil {
 		return r.LogsRead, err
 	}
-	dialects, err := l.Format.dialects()
-	if err != nil {
+	if r.dialects, err = l.Format.dialects(); err != nil {
 		return r.LogsRead, err
 	}
-	reader := bulk.NewReader(inputs, bulk.Options{Workers: l.Workers, Format: dialects.of})
-	for batch, err := range reader.Batches(ctx) {
+	lines := bulk.NewReader(inputs, bulk.Options{Workers: l.Workers, Format: r.dialects.of})
+	for batch, err := range lines.Batches(ctx) {
 		if file, ok := errors.AsType[*bulk.FileError](err); ok {
 			r.failed(file)
 			continue
@@ -159,12 +168,12 @@ func (l Logs) pass(ctx context.Context, number int, event func(*connlog.Event, w
 		}
 		r.batch(batch)
 		if l.Progress != nil {
-			done, total := reader.Progress()
-			l.Progress(Progress{Pass: number, Done: done, Total: total})
+			done, total := lines.Progress()
+			l.Progress(Progress{Pass: to.number, Done: done, Total: total})
 		}
 	}
 	r.order.Flush()
-	r.sum(reader.Files(), dialects)
+	r.sum(lines.Files())
 	switch {
 	case ctx.Err() != nil:
 		return r.LogsRead, ctx.Err()
@@ -179,19 +188,20 @@ func (l Logs) pass(ctx context.Context, number int, event func(*connlog.Event, w
 // reading is one pass over logs.
 type reading struct {
 	LogsRead
-	logger *slog.Logger
-	event  func(*connlog.Event, where)
-	sizes  *sizes
-	order  *formats.Order // of events of other servers' logs
-	events uint64
+	logger   *slog.Logger
+	to       reader
+	dialects *dialects
+	sizes    *sizes
+	order    *formats.Order // of events of other servers' logs
+	events   uint64
 
 	file   *bulk.File // that is being read
 	number int        // of it, the first is 0
 	newer  bool       // a later version wrote what comes
 }
 
-func newReading(l *Logs, event func(*connlog.Event, where)) *reading {
-	r := &reading{logger: l.Logger, event: event, sizes: newSizes(l.Format.Threads), number: -1}
+func newReading(l *Logs, to reader) *reading {
+	r := &reading{logger: l.Logger, to: to, sizes: newSizes(l.Format.Threads), number: -1}
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
@@ -205,6 +215,9 @@ const orderWindow = 24 * time.Hour
 
 // batch takes in some lines of a file.
 func (r *reading) batch(b *bulk.Batch) {
+	if r.file == nil && r.to.begin != nil {
+		r.to.begin(r.dialects.gives())
+	}
 	if r.file != b.File {
 		r.file, r.newer = b.File, false
 		r.number++
@@ -255,7 +268,9 @@ func (r *reading) give(e *connlog.Event, at where) {
 	if r.sizes != nil {
 		r.sizes.fill(e)
 	}
-	r.event(e, at)
+	if r.to.event != nil {
+		r.to.event(e, at)
+	}
 }
 
 func (r *reading) failed(file *bulk.FileError) {
@@ -264,7 +279,8 @@ func (r *reading) failed(file *bulk.FileError) {
 }
 
 // sum adds up what the reading of the files came to.
-func (r *reading) sum(files []*bulk.File, d *dialects) {
+func (r *reading) sum(files []*bulk.File) {
+	var told []string
 	for _, f := range files {
 		r.Files++
 		r.Lines += f.Lines
@@ -274,8 +290,11 @@ func (r *reading) sum(files []*bulk.File, d *dialects) {
 			Name: f.Name, Format: f.Format, Compression: f.Compression, Lines: f.Lines, Events: f.Events,
 			Skipped: f.Skipped, Malformed: f.Malformed, TooLong: f.TooLong, Err: f.Err,
 		})
+		if f.Events > 0 {
+			told = append(told, f.Format)
+		}
 	}
-	r.Orphans, r.Forged, r.Late = d.orphans.Load(), d.forged.Load(), r.order.Late()
+	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.order.Late()
 	r.Skipped -= r.Orphans
-	r.Gives = d.gives(slices.DeleteFunc(slices.Clone(r.Each), func(f LogFile) bool { return f.Events == 0 }))
+	r.Gives = r.dialects.gives(told...)
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,7 +93,10 @@ type dialects struct {
 	options formats.Options
 	only    formats.Format // that was asked for
 	isOnly  bool
-	known   map[string]formats.Format
+
+	mu    sync.Mutex
+	known map[string]formats.Format // that were met; guarded by mu
+
 	parsers map[string]*formats.Parser // of formats that are read in order
 
 	orphans, forged atomic.Uint64
@@ -115,7 +121,9 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 			return bulk.Format{}, ErrFormatUnknown
 		}
 	}
+	d.mu.Lock()
 	d.known[format.Name] = format
+	d.mu.Unlock()
 	if format.Name == bulk.Native {
 		return bulk.Format{}, nil
 	}
@@ -187,23 +195,28 @@ func (l *lines) Parse(line []byte, emit func(*connlog.Event)) error {
 	return err
 }
 
-// gives is what all of some files can tell.
-func (d *dialects) gives(files []LogFile) formats.Gives {
+// gives is what all of some formats can tell, by their names; without any, all
+// of those that were met.
+func (d *dialects) gives(names ...string) formats.Gives {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(d.known))
+	}
 	all := formats.Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true}
-	var notes []string
-	said := map[string]bool{}
-	for _, f := range files {
-		if said[f.Format] {
+	var notes, said []string
+	for _, name := range names {
+		if slices.Contains(said, name) {
 			continue
 		}
-		said[f.Format] = true
-		g := d.known[f.Format].Gives
+		said = append(said, name)
+		g := d.known[name].Gives
 		all.Opens = all.Opens && g.Opens
 		all.Durations = all.Durations && g.Durations
 		all.Outcomes = all.Outcomes && g.Outcomes
 		all.Refusals = all.Refusals && g.Refusals
 		all.Clock = max(all.Clock, g.Clock)
-		if g.Note != "" {
+		if g.Note != "" && !slices.Contains(notes, g.Note) {
 			notes = append(notes, g.Note)
 		}
 	}

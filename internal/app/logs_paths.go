@@ -16,7 +16,14 @@ func (l Logs) inputs() ([]bulk.Input, error) {
 		if len(l.Paths) > 1 {
 			return nil, ErrStdinAlone
 		}
-		return []bulk.Input{{Name: stdinName, From: l.Stdin}}, nil
+		in := bulk.Input{Name: stdinName, From: l.Stdin}
+		if l.spool != nil {
+			var err error
+			if in.From, err = l.spool.next(); err != nil {
+				return nil, err
+			}
+		}
+		return []bulk.Input{in}, nil
 	}
 	var paths []string
 	for _, path := range l.Paths {

@@ -61,12 +61,7 @@ func (w *Why) Verdict() loss.Verdict {
 
 // Attack reports whether an attack is a cause, if not the only one, in any
 // pool.
-func (w *Why) Attack() bool {
-	return slices.ContainsFunc(w.Reports, func(r *cause.Report) bool {
-		f := r.Diagnosis.Finding
-		return f.Verdict == loss.Attack || f.Verdict == loss.Mixed && slices.Contains(f.Also, loss.Attack)
-	})
-}
+func (w *Why) Attack() bool { return attackIn(w.Reports) }
 
 // What can be wrong with what was asked.
 var (
@@ -198,13 +193,21 @@ func (o WhyOptions) span(read LogsRead) (from, to time.Time, err error) {
 	if before := to.AddDate(0, 0, -1); o.To.kind == ofDay && to.Sub(read.To) > 12*time.Hour && !before.After(from) {
 		to = before
 	}
-	if (!o.From.IsZero() || !o.To.IsZero()) && !from.Before(to) {
-		return from, to, fmt.Errorf("%w: %s to %s", ErrMomentOrder, from.Format(time.RFC3339), to.Format(time.RFC3339))
+	if err := o.inOrder(from, to); err != nil {
+		return from, to, err
 	}
 	if to.Before(read.From) || from.After(read.To) {
 		return from, to, &OutOfRangeError{From: read.From, To: read.To}
 	}
 	return from, to, nil
+}
+
+// inOrder refuses a time that ends before it begins.
+func (o WhyOptions) inOrder(from, to time.Time) error {
+	if o.From.IsZero() && o.To.IsZero() || from.IsZero() || to.IsZero() || from.Before(to) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s to %s", ErrMomentOrder, from.Format(time.RFC3339), to.Format(time.RFC3339))
 }
 
 // leadIn is how much of the log before the time in question is read, for

@@ -52,6 +52,9 @@ func ParseMoment(s string) (Moment, error) {
 // IsZero reports whether no moment was given.
 func (m Moment) IsZero() bool { return m.kind == noMoment }
 
+// isRelative reports whether it means something only beside a log.
+func (m Moment) isRelative() bool { return m.kind == backwards || m.kind == ofDay }
+
 // At is the moment beside a log that ends at end.
 func (m Moment) At(end time.Time) time.Time {
 	switch m.kind {

@@ -37,7 +37,7 @@ func TestWhyNamesWhoIsNoSuspect(t *testing.T) {
 	if err != nil || len(w.Unaccused) != 0 {
 		t.Errorf("named beside the suspect: %+v, %v", w.Unaccused, err)
 	}
-	a, err := app.Analyze(t.Context(), missing, app.Logs{Paths: []string{log}}, few)
+	a, err := app.Analyze(t.Context(), missing, app.AnalyzeOptions{Logs: app.Logs{Paths: []string{log}}, Question: few})
 	if err != nil {
 		t.Fatal(err)
 	}
