@@ -19,7 +19,7 @@ import (
 	"overstay/internal/app"
 )
 
-var attackLength = flag.Duration("attack", 20*time.Second, "length of each attack")
+var attackLength = flag.Duration("attack", shortAttack, "length of each attack")
 
 // detectEnv makes the test binary a detector in a process of its own, over the
 // state folder it holds.
@@ -30,12 +30,12 @@ func TestMain(m *testing.M) {
 		os.Exit(detectForTest(folder))
 	}
 	// A game with a whole server is longer than what the library is meant for.
-	if flag.Set("rapid.checks", "25") != nil || flag.Set("rapid.steps", "60") != nil {
+	if flag.Set("rapid.checks", games) != nil || flag.Set("rapid.steps", "60") != nil {
 		os.Exit(2)
 	}
 	flag.Parse()
 	// The tests with traffic wait far more than they work.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		os.Exit(2)
 	}
 	// The tail library keeps one watcher for the life of the process.
