@@ -69,13 +69,12 @@ func (p *Parser) access(line []byte, timed bool) error {
 		}
 	}
 	quote := bytes.IndexByte(line, '"')
-	const stamp = len("[23/Nov/2026:12:35:16 +0000] ")
-	begin := quote - stamp
-	if begin < len(word) || line[begin] != '[' || line[quote-2] != ']' || line[quote-1] != ' ' {
+	begin := stampBefore(line, quote)
+	if begin < len(word) {
 		return ErrMalformed
 	}
 	at, n, err := p.stamps.clf(line[begin+1 : quote-2])
-	if err != nil || n != stamp-3 {
+	if err != nil || n != quote-2-begin-1 {
 		return ErrMalformed
 	}
 	request, rest, ok := quoted(line[quote+1:])
@@ -104,6 +103,17 @@ func (p *Parser) access(line []byte, timed bool) error {
 	v.answered(code, len(request) > 0)
 	p.tell(&v)
 	return nil
+}
+
+// stampBefore finds the bracket that begins the stamp before a quote; its zone
+// may be missing. It is -1 if there is none.
+func stampBefore(line []byte, quote int) int {
+	for _, n := range [...]int{len("[23/Nov/2026:12:35:16 +0000] "), len("[23/Nov/2026:12:35:16] ")} {
+		if begin := quote - n; begin >= 0 && line[begin] == '[' && line[quote-2] == ']' && line[quote-1] == ' ' {
+			return begin
+		}
+	}
+	return -1
 }
 
 // requestTime reads the seconds behind the last quote of a line.

@@ -86,6 +86,19 @@ func benchLines(name string) [][]byte {
 			line(head, "Invalid user walter from ", ip, " port ", port)
 			line(head, "Failed password for invalid user walter from ", ip, " port ", port, " ssh2")
 			line(head, "Connection closed by invalid user walter ", ip, " port ", port, " [preauth]")
+		case "nginx-error":
+			line("2026/11/23 ", second, " [error] 2865#2865: *", port, " limiting connections by zone \"perip\", client: ", ip, ", server: www.example.org, request: \"GET /static/app/main.css?v=1032 HTTP/1.1\", host: \"www.example.org\", referrer: \"https://www.example.org/\"")
+		case "apache-error":
+			line("[Mon Nov 23 ", second, ".250000 2026] [auth_basic:error] [pid 17540:tid 140123070736128] [client ", ip, ":", port, "] AH01617: user anna: authentication failure for \"/private/index.html\": Password Mismatch")
+		case "cowrie-text":
+			head := "2026-11-23T" + second + ".563265+0000 ["
+			line(head, "cowrie.ssh.factory.CowrieSSHFactory] New connection: ", ip, ":", port, " (192.0.2.1:2222) [session: 0123456789", port, "]")
+			line(head, "HoneyPotSSHTransport,", strconv.Itoa(i), ",", ip, "] Remote SSH version: SSH-2.0-libssh2_1.8.2")
+			line(head, "HoneyPotSSHTransport,", strconv.Itoa(i), ",", ip, "] Connection lost after 0 seconds")
+		case "gms":
+			line("SMTP 23 Nov 2026 ", second, " I 30012 ", pid, " Connection from ", ip)
+			line("SMTP 23 Nov 2026 ", second, " A 30840 ", pid, " RCPT TO:<anna@example.org>")
+			line("SMTP 23 Nov 2026 ", second, " I 30013 ", pid, " Connection closed")
 		case "vsftpd":
 			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] CONNECT: Client \"", ip, "\"")
 			line("Mon Nov 23 ", second, " 2026 [pid ", pid, "] [root] FAIL LOGIN: Client \"", ip, "\"")

@@ -39,7 +39,26 @@ func isDovecot(program []byte) bool {
 }
 
 func (p *Parser) dovecot(line []byte) error {
+	if len(line) > 0 && line[0] == '@' {
+		return p.dovecotTAI(line[1:])
+	}
 	if err := p.syslog(line); err != nil {
+		return err
+	}
+	if !isDovecot(p.head.program) {
+		return ErrForeign
+	}
+	return p.dovecotMessage(&p.head)
+}
+
+// dovecotTAI reads a line that multilog has stamped: @, TAI64N, and a message.
+func (p *Parser) dovecotTAI(b []byte) error {
+	at, n, err := tai64n(b)
+	if err != nil || n >= len(b) || b[n] != ' ' {
+		return ErrMalformed
+	}
+	p.head = syslogHead{at: at}
+	if err := p.head.tagged(b[n+1:]); err != nil {
 		return err
 	}
 	if !isDovecot(p.head.program) {
@@ -62,6 +81,9 @@ func (p *Parser) dovecotMessage(h *syslogHead) error {
 	}
 	if contains(b, "process_limit") && contains(b, "client connections are being dropped") {
 		return p.refused(h.at, netip.Addr{}, p.dropping(b), connlog.RefuseBusy)
+	}
+	if bytes.HasPrefix(process, borrow("auth")) {
+		return p.dovecotAuth(h, b)
 	}
 	return p.dovecotLeft(h.at, process, b)
 }

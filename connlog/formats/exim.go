@@ -33,6 +33,7 @@ func (p *Parser) exim(line []byte) error {
 	if len(b) > 6 && (b[0] == '+' || b[0] == '-') && b[5] == ' ' { // log_timezone
 		b = b[6:]
 	}
+	b = withoutSeverity(b)
 	if rest, ok := after(b, "["); ok { // +pid
 		if pid, rest, ok := cut(rest, "] "); ok {
 			if _, ok := number(pid); ok {
@@ -65,10 +66,27 @@ func (p *Parser) exim(line []byte) error {
 	if rest, ok := after(rest, "authenticator failed for "); ok {
 		return p.eximLogin(at, rest)
 	}
+	if rest, ok := after(rest, "SA: Action: "); ok {
+		return p.eximScanned(at, rest)
+	}
 	if rest, ok := after(rest, "<= "); ok && len(word) <= maxQueueID {
 		return p.eximMessage(at, rest)
 	}
 	return p.eximRejected(at, b)
+}
+
+// withoutSeverity cuts off what syslog-ng writes: info exim[8003]:
+func withoutSeverity(b []byte) []byte {
+	word, rest, _ := cutByte(b, ' ')
+	switch string(word) {
+	case "info", "notice", "warning", "err", "alert":
+	default:
+		return b
+	}
+	if tag, rest, ok := cut(rest, ": "); ok && len(tag) < 32 && bytes.HasPrefix(tag, borrow("exim[")) {
+		return rest
+	}
+	return b
 }
 
 // eximClient reads host (greeting) [address]:port at the beginning of b, of
@@ -193,6 +211,22 @@ func (p *Parser) eximMessage(at int64, b []byte) error {
 	return p.proved(p.keys.endpoint('x', addr, n), at, addr, smtp, connlog.ByMessage, nil)
 }
 
+// eximScanned reads what sa-exim thinks of a message: ... From <SENDER>
+// (host=NAME [ADDRESS]) for RECIPIENTS.
+func (p *Parser) eximScanned(at int64, b []byte) error {
+	_, b, ok := cut(b, " (host=")
+	if contains(b, " (host=") {
+		return ErrForged
+	}
+	_, b, ok2 := cut(b, " [")
+	text, _, ok3 := cut(b, "]) for ")
+	addr, ok4 := address(text)
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return ErrSkip
+	}
+	return p.named(at, addr)
+}
+
 // eximRejected reads "H=CLIENT ... rejected RCPT ..." and what is like it.
 func (p *Parser) eximRejected(at int64, b []byte) error {
 	addr, n, rest, err := eximHost(b)
@@ -201,6 +235,10 @@ func (p *Parser) eximRejected(at int64, b []byte) error {
 	}
 	var what connlog.What
 	switch {
+	case contains(rest, " contains a virus"):
+		what = connlog.FailVirus
+	case contains(rest, " rejected after DATA: "), contains(rest, " rejected by local_scan(): "):
+		return p.named(at, addr) // spam, as somebody thinks
 	case contains(rest, " rejected RCPT "), contains(rest, " sender verify fail for "):
 		what = connlog.FailRecipient
 	case bytes.HasPrefix(b, borrow("SMTP protocol ")), contains(rest, " rejected EHLO"), contains(rest, " rejected HELO"):

@@ -74,10 +74,10 @@ type Format struct {
 func All() []Format {
 	return []Format{
 		nativeFormat(), haproxyFormat(),
-		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(),
+		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(), nginxErrorFormat(), apacheErrorFormat(),
 		caddyFormat(), traefikFormat(), envoyFormat(), albFormat(), elbFormat(), vpcFlowFormat(),
 		postfixFormat(), dovecotFormat(), opensshFormat(), syslogFormat(),
-		eximFormat(), vsftpdFormat(), proftpdFormat(), squidFormat(), endlesshFormat(), cowrieFormat(),
+		eximFormat(), vsftpdFormat(), proftpdFormat(), squidFormat(), endlesshFormat(), cowrieFormat(), cowrieTextFormat(), gmsFormat(),
 		zeekFormat(), zeekJSONFormat(), suricataFormat(),
 	}
 }

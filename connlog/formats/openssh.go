@@ -28,7 +28,11 @@ func opensshFormat() Format {
 }
 
 func isOpenSSH(program []byte) bool {
-	return string(program) == "sshd" || string(program) == "sshd-session" || string(program) == "sshd-auth"
+	switch string(program) {
+	case "sshd", "sshd-session", "sshd-auth", "sshd(pam_unix)":
+		return true
+	}
+	return false
 }
 
 func (p *Parser) openssh(line []byte) error {
@@ -45,8 +49,15 @@ const ssh = "ssh"
 
 func (p *Parser) opensshMessage(h *syslogHead) error {
 	b := h.message
+	if isPAM(h.program, b) {
+		return p.sshPAM(h)
+	}
+	p.spoke |= sshSpeaks
 	if rest, ok := after(b, "[ID "); ok { // Solaris
 		_, b, _ = cut(rest, "] ")
+	}
+	if rest, ok := after(b, "message repeated "); ok {
+		return p.sshRepeated(h, rest)
 	}
 	b, _ = after(b, "error: ")
 	b, _ = after(b, "fatal: ")
@@ -54,13 +65,23 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 	if len(b) == 0 {
 		return ErrSkip
 	}
+	return p.sshSays(h, b, early)
+}
+
+// sshSays reads what is left of a line, by its first letter.
+func (p *Parser) sshSays(h *syslogHead, b []byte, early bool) error {
 	switch b[0] {
 	case 'A', 'F':
 		return p.sshLogin(h, b)
 	case 'C', 'D':
+		if rest, ok := after(b, "Disconnecting"); ok {
+			return p.sshDisconnecting(h, rest)
+		}
 		return p.sshConnection(h, b, early)
 	case 'R':
-		return p.sshReceived(h, b)
+		if rest, ok := after(b, "Received disconnect from "); ok {
+			return p.sshReceived(h, rest)
+		}
 	case 'm':
 		if rest, ok := after(b, "maximum authentication attempts exceeded for "); ok {
 			return p.sshTooMany(h, rest)
@@ -70,7 +91,9 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 			return p.sshUnknown(h, rest)
 		}
 	case 'U':
-		return p.sshUnwelcome(h, b)
+		if rest, ok := after(b, "User "); ok {
+			return p.sshUnwelcome(h, rest)
+		}
 	case 'T':
 		if rest, ok := after(b, "Timeout before authentication for "); ok {
 			return p.sshLeft(h, rest, connlog.EndTimeout, true)
@@ -79,10 +102,12 @@ func (p *Parser) opensshMessage(h *syslogHead) error {
 		if rest, ok := after(b, "ssh_dispatch_run_fatal: Connection from "); ok {
 			return p.sshBroken(h, rest)
 		}
-	case 'B', 'b', 'd', 'r':
-		return p.sshOdd(h, b)
+	case 'P':
+		if rest, ok := after(b, "PAM: "); ok {
+			return p.sshAsked(h, rest)
+		}
 	}
-	return ErrSkip
+	return p.sshOdd(h, b)
 }
 
 func (p *Parser) sshKey(addr netip.Addr, port uint16) key { return p.keys.endpoint('s', addr, port) }
@@ -135,14 +160,15 @@ func (p *Parser) sshLogin(h *syslogHead, b []byte) error {
 		return err
 	}
 	k := p.sshKey(addr, n)
+	p.served.note(p.sshProcess(h), h.at, addr, n)
 	user, unknown := after(user, "invalid user ")
 	switch {
 	case !failed:
 		return p.proved(k, h.at, addr, ssh, connlog.ByLogin, user)
 	case string(method) == "none", string(method) == "publickey" && !unknown:
-		return ErrSkip // what every client tries first, one key after the other
-	case unknown && p.unknown.forget(k):
-		return ErrSkip // "Invalid user" told of this attempt
+		return p.named(h.at, addr) // what every client tries first, one key after the other
+	case unknown && p.told.forget(p.sshAttempt(h, 'u', k)), p.told.forget(p.sshAttempt(h, 'p', k)):
+		return p.named(h.at, addr) // another line told of this attempt
 	}
 	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
 }
@@ -188,11 +214,16 @@ func sshProtocol(b []byte) bool {
 // at least failed.
 func (p *Parser) sshConnection(h *syslogHead, b []byte, early bool) error {
 	if rest, ok := after(b, "Connection from "); ok {
-		if addr, n, _, ok := sshHead(rest); ok && n > 0 {
-			p.opened(p.sshKey(addr, n), h.at, addr, n, ssh)
-			return nil
+		addr, n, _, ok := sshHead(rest)
+		if !ok {
+			return ErrSkip
 		}
-		return ErrSkip
+		p.served.note(p.sshProcess(h), h.at, addr, n)
+		if n == 0 {
+			return p.named(h.at, addr) // of a version that names no port its end would not be found
+		}
+		p.opened(p.sshKey(addr, n), h.at, addr, n, ssh)
+		return nil
 	}
 	end := connlog.EndClient
 	rest, ok := after(b, "Connection closed by ")
@@ -226,21 +257,6 @@ func (p *Parser) sshLeft(h *syslogHead, b []byte, end connlog.End, early bool) e
 	return p.closed(k, h.at, end)
 }
 
-// sshReceived reads "Received disconnect from ADDRESS port PORT:14: ..." of
-// clients that have no way to log in. The end of the others follows.
-func (p *Parser) sshReceived(h *syslogHead, b []byte) error {
-	rest, ok := after(b, "Received disconnect from ")
-	addr, n, rest, ok2 := sshHead(rest)
-	if !ok || !ok2 {
-		return ErrSkip
-	}
-	why, _, _ := cutByte(bytes.TrimLeft(rest, ": "), ':')
-	if string(why) != "14" {
-		return ErrSkip
-	}
-	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
-}
-
 func (p *Parser) sshTooMany(h *syslogHead, b []byte) error {
 	addr, n, _, err := sshFrom(b)
 	if err != nil {
@@ -256,87 +272,4 @@ func (p *Parser) sshFailed(h *syslogHead, b []byte) error {
 		return ErrSkip
 	}
 	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
-}
-
-// sshUnknown is a name that is no user's. The failed password that follows it
-// is the same attempt.
-func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
-	user, tail, ok := cutLast(b, " from ")
-	addr, n, ok2 := sshTail(tail)
-	if !ok || !ok2 {
-		return ErrSkip
-	}
-	k := p.sshKey(addr, n)
-	p.unknown.note(k)
-	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
-}
-
-// lately remembers a few sessions, and forgets one when another takes its
-// place.
-type lately [64]key
-
-func (l *lately) place(k key) *key { return &l[k%key(len(l))] }
-
-func (l *lately) note(k key) { *l.place(k) = k }
-
-func (l *lately) forget(k key) bool {
-	place := l.place(k)
-	if *place != k {
-		return false
-	}
-	*place = 0
-	return true
-}
-
-// sshBroken is a failure of whom the text begins with.
-func (p *Parser) sshBroken(h *syslogHead, b []byte) error {
-	addr, n, _, ok := sshHead(b)
-	if !ok {
-		return ErrSkip
-	}
-	return p.failed(p.sshKey(addr, n), h.at, addr, ssh, connlog.FailCommand, nil)
-}
-
-// sshUnwelcome reads "User root from ADDRESS not allowed because ...", whose
-// user exists, and "Unable to negotiate with ADDRESS port PORT: ...".
-func (p *Parser) sshUnwelcome(h *syslogHead, b []byte) error {
-	if rest, ok := after(b, "Unable to negotiate with "); ok {
-		return p.sshBroken(h, rest)
-	}
-	rest, ok := after(b, "User ")
-	rest, _, ok2 := cutLast(rest, " not allowed because ")
-	user, text, ok3 := cutLast(rest, " from ")
-	addr, ok4 := address(text)
-	if !ok || !ok2 || !ok3 || !ok4 {
-		return ErrSkip
-	}
-	return p.failed(0, h.at, addr, ssh, connlog.FailLogin, user)
-}
-
-// sshOdd reads what becomes of those who do not speak the protocol, and of
-// those for whom there was no room.
-func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
-	if rest, ok := after(b, "Bad protocol version identification "); ok {
-		_, rest, _ = cutLast(rest, " from ")
-		return p.sshFailed(h, rest)
-	}
-	if rest, ok := after(b, "banner exchange: Connection from "); ok {
-		return p.sshBroken(h, rest)
-	}
-	if rest, ok := after(b, "refused connect from "); ok { // by TCP wrappers
-		_, text, ok := cutLast(rest, " (")
-		addr, ok2 := address(bytes.TrimSuffix(text, borrow(")")))
-		if !ok || !ok2 {
-			return ErrSkip
-		}
-		return p.failed(0, h.at, addr, ssh, connlog.FailCommand, nil)
-	}
-	rest, ok := after(b, "drop connection #")
-	_, rest, ok2 := cut(rest, " from ")
-	word, rest, _ := cutByte(rest, ' ')
-	addr, _, ok3 := addressPort(word)
-	if !ok || !ok2 || !ok3 || !endsWith(rest, " past MaxStartups") {
-		return ErrSkip
-	}
-	return p.refused(h.at, addr, ssh, connlog.RefuseBusy)
 }

@@ -25,11 +25,16 @@ type Parser struct {
 	own    connlog.Parser
 	trap   cowrieLine
 
+	caught [2]cowrieCount // by ssh and telnet
+
 	columns []*jsonKey // of a log that names them
 	header  []byte     // the line that named them
 
-	unknown       lately // SSH users that do not exist
-	busy, threads int    // that the line of an opening tells
+	told          lately   // attempts to log in of which one line told
+	served        servants // whom SSH's processes serve
+	spoke         speaks   // who writes of itself what PAM writes of it
+	about         Named
+	busy, threads int // that the line of an opening tells
 
 	firstConn, nextConn uint64
 	emit                func(*connlog.Event)
@@ -51,6 +56,24 @@ func (p *Parser) Parse(line []byte, emit func(*connlog.Event)) error {
 	}
 	p.emit = emit
 	return p.read(p, line)
+}
+
+// Named is what Parse returns for a line that names a client, and tells nothing
+// of it that another line does not, or that is an event: it says whom the line
+// is about. It is an ErrSkip, and valid until the next line is parsed.
+type Named struct {
+	Client netip.Addr
+	Time   time.Time
+}
+
+func (*Named) Error() string { return "formats: a line that names a client and tells nothing new" }
+
+// Is makes it an ErrSkip.
+func (*Named) Is(target error) bool { return target == ErrSkip }
+
+func (p *Parser) named(at int64, addr netip.Addr) error {
+	p.about = Named{Client: addr, Time: time.UnixMicro(at).UTC()}
+	return &p.about
 }
 
 // maxLine is the length of a line that is looked at.

@@ -83,14 +83,15 @@ func (p *Parser) smtpd(h *syslogHead, slash int) error {
 	if rest, ok := after(b, "warning: "); ok {
 		return p.smtpWarning(h, k, service, rest)
 	}
+	b, _ = after(b, "NOQUEUE: ")
 	if rest, ok := after(b, "lost connection after "); ok {
-		return p.willEnd(k, rest, connlog.EndReset)
+		return p.willEnd(h.at, k, rest, connlog.EndReset)
 	}
 	if rest, ok := after(b, "timeout after "); ok {
-		return p.willEnd(k, rest, connlog.EndTimeout)
+		return p.willEnd(h.at, k, rest, connlog.EndTimeout)
 	}
 	if rest, ok := after(b, "too many errors after "); ok {
-		return p.willEnd(k, rest, connlog.EndServer)
+		return p.willEnd(h.at, k, rest, connlog.EndServer)
 	}
 	if rest, ok := after(b, "improper command pipelining after "); ok {
 		_, rest, _ = cut(rest, " from ")
@@ -123,14 +124,16 @@ func (p *Parser) smtpFailed(h *syslogHead, k key, service string, rest []byte, w
 }
 
 // willEnd notes how the session of a key ends; its disconnect follows.
-func (p *Parser) willEnd(k key, b []byte, end connlog.End) error {
+func (p *Parser) willEnd(at int64, k key, b []byte, end connlog.End) error {
 	_, rest, ok := cut(b, " from ")
-	if addr, _, ok2 := client(rest); ok && ok2 {
-		if s := p.open.get(k); s != nil && s.addr == addr {
-			s.end = end
-		}
+	addr, _, ok2 := client(rest)
+	if !ok || !ok2 {
+		return ErrSkip
 	}
-	return ErrSkip
+	if s := p.open.get(k); s != nil && s.addr == addr {
+		s.end = end
+	}
+	return p.named(at, addr)
 }
 
 // smtpLeft ends a session. The counts of commands behind the address, which
@@ -182,6 +185,9 @@ func (p *Parser) smtpWarning(h *syslogHead, k key, service string, b []byte) err
 	if rest, ok := after(b, "non-SMTP command from "); ok {
 		return p.smtpFailed(h, k, service, rest, connlog.FailCommand, nil)
 	}
+	if rest, ok := after(b, "hostname "); ok {
+		return p.smtpNameless(h, rest)
+	}
 	// warning: name[address]: SASL LOGIN authentication failed: why, sasl_username=user
 	name, rest, ok := cut(b, ": SASL ")
 	if !ok || bytes.IndexByte(name, ' ') >= 0 || !contains(rest, " authentication failed") {
@@ -189,6 +195,18 @@ func (p *Parser) smtpWarning(h *syslogHead, k key, service string, b []byte) err
 	}
 	_, user, _ := cut(rest, ", sasl_username=")
 	return p.smtpFailed(h, k, service, name, connlog.FailLogin, user)
+}
+
+// smtpNameless reads "name does not resolve to address ADDRESS: why".
+func (p *Parser) smtpNameless(h *syslogHead, b []byte) error {
+	_, b, _ = cutByte(b, ' ')
+	b, ok := after(b, "does not resolve to address ")
+	text, _, _ := cut(b, ": ")
+	addr, ok2 := address(text)
+	if !ok || !ok2 {
+		return ErrSkip
+	}
+	return p.named(h.at, addr)
 }
 
 // smtpMail reads lines that begin with a queue id, or with NOQUEUE.

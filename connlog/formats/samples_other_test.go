@@ -84,6 +84,38 @@ Nov 23 12:35:21 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) 
 1123 12:35:25.000 open ssh #2 203.0.113.7
 1123 12:35:27.500 close ssh #2 203.0.113.7 held=2.5s proven=false fails=0 client
 `},
+		{"text", "cowrie-text", `
+2026-11-23T12:35:16.500000+0000 [cowrie.ssh.factory.CowrieSSHFactory] No moduli, no diffie-hellman-group-exchange-sha1
+2026-11-23T12:35:16.500000+0000 [cowrie.ssh.factory.CowrieSSHFactory] New connection: 203.0.113.6:60193 (192.0.2.1:2222) [session: 0123456789ab]
+2026-11-23T12:35:17.000000+0000 [cowrie.ssh.factory.CowrieSSHFactory] New connection: 203.0.113.7:60194 (192.0.2.1:2222) [session: 0123456789ac]
+2026-11-23T12:35:17.200000+0000 [HoneyPotSSHTransport,24333,203.0.113.6] Remote SSH version: SSH-2.0-PUTTY
+2026-11-23T12:35:17.500000+0000 [SSHService 'ssh-userauth' on HoneyPotSSHTransport,24333,203.0.113.6] login attempt [root/] succeeded] failed
+2026-11-23T12:35:18.500000+0000 [SSHService 'ssh-userauth' on HoneyPotSSHTransport,24333,203.0.113.6] login attempt [b'root'/b'admin'] succeeded
+	reason: 198.51.100.66
+2026-11-23T12:35:18.700000+0000 [HoneyPotSSHTransport,24334,203.0.113.7] Connection lost after 1 seconds
+2026-11-23T12:35:26.500000+0000 [HoneyPotSSHTransport,24333,203.0.113.6] Connection lost after 10 seconds
+Nov 23 12:35:27 pot cowrie[2806]: 2026-11-23T12:35:27+0000 [HoneyPotSSHTransport,9,203.0.113.8] Connection lost after 2 seconds`, `
+1123 12:35:16.500 open ssh #1 203.0.113.6:60193
+1123 12:35:17.000 open ssh #2 203.0.113.7:60194
+1123 12:35:17.500 fail ssh #1 203.0.113.6 login "root"
+1123 12:35:18.500 proven ssh #1 203.0.113.6 login "root"
+1123 12:35:18.700 close ssh #2 203.0.113.7 held=1.7s proven=false fails=0 client
+1123 12:35:26.500 close ssh #1 203.0.113.6 held=10s proven=true fails=1 client
+1123 12:35:25.000 open ssh #3 203.0.113.8
+1123 12:35:27.000 close ssh #3 203.0.113.8 held=2s proven=false fails=0 client
+`},
+		{"threads, and a full server", "gms", `
+POP 23 Nov 2026 12:35:16 I 30012 1227 Connection from 203.0.113.6
+SMTP 23 Nov 2026 12:35:17 A 3084 1228 RCPT TO:<Connection from 198.51.100.66>
+POP 23 Nov 2026 12:35:18 F 8160 1227 bad password for anton
+POP 23 Nov 2026 12:35:26 I 30013 1227 Connection closed
+POP 23 Nov 2026 12:35:27 F 8202 1229 -ERR Busy - please try later
+POP 23 Nov 2026 12:35:28 S 10001 statistics`, `
+1123 12:35:16.000 open pop #1 203.0.113.6
+1123 12:35:18.000 fail pop #1 203.0.113.6 login
+1123 12:35:26.000 close pop #1 203.0.113.6 held=10s proven=false fails=1 client
+1123 12:35:27.000 refuse pop #0 busy
+`},
 		{"application", "aws-alb", `
 https 2026-11-23T12:35:16.500000Z app/x/1 192.0.2.10:44740 192.0.2.80:80 0.100 0.301 0.099 200 200 34 366 "GET https://www.example.com:443/ HTTP/1.1" "198.51.100.66:1" - -
 h2 2026-11-23T12:35:17.500000Z app/x/1 [2001:db8::9]:44741 - -1 -1 -1 460 - 34 0 "POST https://www.example.com:443/ HTTP/2.0" "x" - -`, `

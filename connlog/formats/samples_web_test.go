@@ -47,6 +47,55 @@ Nov 23 12:38:27 lb haproxy[1697]: Proxy web stopped (cumulated conns: FE: 2, BE:
 		{"a log-format of one's own is no httplog", "haproxy", `
 Nov 23 12:31:14 lb haproxy[3025]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 0 6844`, `
 `},
+		{"what goes wrong", "nginx-error", `
+2026/11/23 12:35:16 [error] 2865#2865: *66647 limiting connections by zone "one", client: 203.0.113.6, server: example.org, request: "GET / HTTP/1.1", host: "example.org"
+2026/11/23 12:35:17 [error] 2865#0: *66648 limiting requests, excess: 1.852 by zone "one", client: 2001:db8::7, server: example.org, request: "GET / HTTP/1.1"
+2026/11/23 12:35:18 [error] 2865#0: *66648 limiting requests, dry run, excess: 1.852 by zone "one", client: 2001:db8::7, server: example.org, request: "GET / HTTP/1.1"
+2026/11/23 12:35:19 [info] 2865#0: *66649 client timed out (110: Connection timed out) while reading client request headers, client: 203.0.113.8, server: example.org
+2026/11/23 12:35:20 [error] 2865#0: *66650 user "an na": password mismatch, client: 203.0.113.9, server: , request: "GET / HTTP/1.1"
+2026/11/23 12:35:21 [error] 2865#0: *66650 user "x" was not found in "/etc/nginx/.htpasswd", client: 203.0.113.9, server: , request: "GET / HTTP/1.1"
+2026/11/23 12:35:22 [info] 2865#0: *66651 client sent invalid method while reading client request line, client: 203.0.113.10, server: , request: "x"
+2026/11/23 12:35:23 [crit] 2865#0: *66652 SSL_do_handshake() failed (SSL: error:1408F10B) while SSL handshaking, client: 203.0.113.11, server: 0.0.0.0:443
+2026/11/23 12:35:24 [alert] 2865#0: 768 worker_connections are not enough
+2026/11/23 12:35:25 [alert] 2865#0: *66653 768 worker_connections are not enough while connecting to upstream, client: 203.0.113.12, server: , request: "GET / HTTP/1.1"
+2026/11/23 12:35:26 [error] 2865#0: *66654 open() "/srv/x" failed (2: No such file or directory), client: 203.0.113.13, server: , request: "GET /x HTTP/1.1"
+2026/11/23 12:35:27 [notice] 2865#0: signal process started
+Nov 23 12:35:28 web nginx: 2026/11/23 12:35:28 [error] 2865#0: *66655 limiting connections by zone "one", client: 203.0.113.14, server: , request: "GET / HTTP/1.1"`, `
+1123 12:35:16.000 refuse www #0 203.0.113.6 sessions
+1123 12:35:17.000 refuse www #0 2001:db8::7 sessions
+1123 12:35:19.000 open www #1 203.0.113.8
+1123 12:35:19.000 close www #1 203.0.113.8 held=0s proven=false fails=0 timeout
+1123 12:35:20.000 fail www #0 203.0.113.9 login "an na"
+1123 12:35:21.000 fail www #0 203.0.113.9 login "x"
+1123 12:35:22.000 fail www #0 203.0.113.10 command
+1123 12:35:23.000 fail www #0 203.0.113.11 tls
+1123 12:35:24.000 refuse www #0 busy
+1123 12:35:25.000 refuse www #0 203.0.113.12 busy
+1123 12:35:28.000 refuse www #0 203.0.113.14 sessions
+`},
+		{"what goes wrong, in 2.2 and 2.4", "apache-error", `
+[Mon Nov 23 12:35:16 2026] [error] [client 203.0.113.6] user anna not found: /
+[Mon Nov 23 12:35:17 2026] [error] [client 2001:db8::8:7] user anna: authentication failure for "/x": Password Mismatch
+[Mon Nov 23 12:35:18.250000 2026] [auth_digest:error] [pid 17540:tid 140123070736128] [client 2001:db8::8:7:51406] AH01792: user anna: password mismatch: /x
+[Mon Nov 23 12:35:19.250000 2026] [core:error] [pid 17408] [client 203.0.113.9:55280] AH00126: Invalid URI in request GET /../ HTTP/1.1
+[Mon Nov 23 12:35:20.250000 2026] [ssl:info] [pid 1:tid 2] (70014)End of file found: [client 203.0.113.10:17036] AH02006: SSL handshake stopped: connection was closed
+[Mon Nov 23 12:35:21.250000 2026] [reqtimeout:info] [pid 1:tid 2] [client 203.0.113.11:17036] AH01382: Request header read timeout
+[Mon Nov 23 12:35:22.250000 2026] [mpm_event:error] [pid 1:tid 2] AH00484: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting
+[Mon Nov 23 12:35:23.250000 2026] [qos:error] [pid 1:tid 2] [client 203.0.113.12:17036] mod_qos(031): access denied, QS_SrvMaxConnPerIP rule: max=10, concurrent connections=11, c=203.0.113.12
+[Mon Nov 23 12:35:24.250000 2026] [core:info] [pid 1:tid 2] [client 203.0.113.13:17036] AH00128: File does not exist: /srv/[client 198.51.100.66] user x not found: /
+[Mon Nov 23 12:35:25.250000 2026] [mpm_event:notice] [pid 1:tid 2] AH00489: Apache/2.4.62 (Debian) configured -- resuming normal operations
+Nov 23 12:35:26 srv httpd[22034]: [error] [client 203.0.113.14] user x not found: /`, `
+1123 12:35:16.000 fail www #0 203.0.113.6 login "anna"
+1123 12:35:17.000 fail www #0 2001:db8::8:7 login "anna"
+1123 12:35:18.250 fail www #0 2001:db8::8:7 login "anna"
+1123 12:35:19.250 fail www #0 203.0.113.9 command
+1123 12:35:20.250 fail www #0 203.0.113.10 tls
+1123 12:35:21.250 open www #1 203.0.113.11
+1123 12:35:21.250 close www #1 203.0.113.11 held=0s proven=false fails=0 timeout
+1123 12:35:22.250 refuse www #0 busy
+1123 12:35:23.250 refuse www #0 203.0.113.12 sessions
+1123 12:35:26.000 fail www #0 203.0.113.14 login "x"
+`},
 		{"combined", "combined", `
 192.0.2.23 - - [23/Nov/2026:12:35:16 +0100] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
 192.0.2.24 - anna [23/Nov/2026:12:35:17 +0000] "GET /page HTTP/1.1" 401 20 "-" "curl/7.88.1"

@@ -2,6 +2,7 @@ package formats
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type stamps struct {
 	classic minute // Nov 23 12:35
 	dated   minute // 2026-11-23T12:35, of the options' zone
 	common  minute // 23/Nov/2026:12:35, of the options' zone
+	nginx   minute // 2026/11/23 12:35, of the options' zone
 
 	written      [16]byte // Nov 23 12:35
 	writtenYear  int64
@@ -85,80 +87,6 @@ func month(b []byte) time.Month {
 	return 0
 }
 
-// syslog reads the stamp of RFC 3164 at the beginning of b, Nov 23 12:35:16,
-// with a day of one digit padded or not. n is its length.
-func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
-	const length = len("Nov 23 12:35:16")
-	if len(b) >= length-1 && b[4]-'0' <= 9 && b[5] == ' ' { // Sep 8 07:46:30
-		padded := [length]byte{}
-		copy(padded[:4], b)
-		padded[4] = ' '
-		copy(padded[5:], b[4:length-1])
-		at, _, err = s.syslog(padded[:])
-		return at, length - 1, err
-	}
-	if len(b) < length || b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' {
-		return 0, 0, errStamp
-	}
-	sec := two(b[13:])
-	if sec < 0 || sec > 60 {
-		return 0, 0, errStamp
-	}
-	if text := b[:12]; !s.classic.knows(text) {
-		begin, err := s.yearless(month(b), two(b[4:]), two(b[7:]), two(b[10:]))
-		if err != nil {
-			return 0, 0, err
-		}
-		s.classic.learn(text, begin)
-	}
-	return (s.classic.begin + int64(sec)) * second, length, nil
-}
-
-// yearless finds the year of a date that has none.
-func (s *stamps) yearless(m time.Month, day, hour, min int) (time.Time, error) {
-	if m == 0 || day < 1 || day > 31 || hour < 0 || hour > 23 || min < 0 || min > 59 {
-		return time.Time{}, errStamp
-	}
-	date := func(year int) (time.Time, bool) {
-		t := time.Date(year, m, day, hour, min, 0, 0, s.location)
-		return t, t.Day() == day // the 29th of February does not exist each year
-	}
-	if s.year != 0 {
-		return s.nearest(date)
-	}
-	if s.now.IsZero() {
-		return time.Time{}, ErrNoYear
-	}
-	// Eight years lie between two leap days around 1900 and 2100.
-	for year := s.now.In(s.location).Year(); year > s.now.Year()-9; year-- {
-		if t, ok := date(year); ok && !t.After(s.now) {
-			return t, nil
-		}
-	}
-	return time.Time{}, errStamp
-}
-
-// nearest takes the year in which a date lies nearest to the line before.
-func (s *stamps) nearest(date func(year int) (time.Time, bool)) (time.Time, error) {
-	var best time.Time
-	for year := s.year - 1; year <= s.year+1; year++ {
-		t, ok := date(year)
-		if !ok || s.last == 0 && year != s.year {
-			continue
-		}
-		if best.IsZero() || abs(t.Unix()-s.last) < abs(best.Unix()-s.last) {
-			best = t
-		}
-	}
-	if best.IsZero() {
-		return best, errStamp
-	}
-	s.last, s.year = best.Unix(), best.Year()
-	return best, nil
-}
-
-func abs(n int64) int64 { return max(n, -n) }
-
 // iso reads the stamp of RFC 3339 at the beginning of b, with a T or a space
 // between date and time, a point or a comma before the fraction, and with or
 // without a zone. n is its length.
@@ -180,14 +108,11 @@ func (s *stamps) iso(b []byte) (at int64, n int, err error) {
 		s.dated.learn(text, begin)
 	}
 	at, n = (s.dated.begin+int64(sec))*second, length
-	if n < len(b) && (b[n] == '.' || b[n] == ',') {
-		digits := fraction(b[n+1:])
-		micros, ok := decimal(append(append(make([]byte, 0, 16), "0."...), b[n+1:n+1+min(digits, 9)]...))
-		if !ok {
-			return 0, 0, errStamp
-		}
-		at, n = at+micros, n+1+digits
+	micros, digits, ok := behindSeconds(b[n:])
+	if !ok {
+		return 0, 0, errStamp
 	}
+	at, n = at+micros, n+digits
 	east, zone, ok := offset(b[n:])
 	if ok {
 		// The minute was taken as of the options' zone.
@@ -195,6 +120,29 @@ func (s *stamps) iso(b []byte) (at int64, n int, err error) {
 		at += (int64(local) - east) * second
 	}
 	return at, n + zone, nil
+}
+
+// tai64n reads 24 hexadecimal digits, as multilog writes time: seconds from
+// 2^62 and nanoseconds, ten seconds and the leap seconds since ahead of UTC.
+// Like tai64nlocal, this takes ten.
+func tai64n(b []byte) (at int64, n int, err error) {
+	const length = 24
+	if len(b) < length {
+		return 0, 0, errStamp
+	}
+	var part [3]uint64
+	for i := range length {
+		digit := strings.IndexByte("0123456789abcdef", b[i])
+		if digit < 0 {
+			return 0, 0, errStamp
+		}
+		part[i/8] = part[i/8]<<4 | uint64(digit)
+	}
+	seconds := int64(part[0]&0xffff<<32 | part[1])
+	if part[0]>>16 != 0x4000 || seconds > lastMoment/second || part[2] >= 1e9 {
+		return 0, 0, errStamp
+	}
+	return (seconds-10)*second + int64(part[2]/1000), length, nil
 }
 
 // fraction is the number of digits at the beginning of b.
@@ -277,4 +225,79 @@ func (s *stamps) clf(b []byte) (at int64, n int, err error) {
 		}
 	}
 	return at, n, nil
+}
+
+// ctime reads Mon Nov 23 12:35:36 2026 at the beginning of b, or the same with
+// a fraction behind the seconds.
+func (s *stamps) ctime(b []byte) (at int64, n int, err error) {
+	const length = len("Mon Nov 23 12:35:36")
+	// Days of one digit are padded with a blank, or not.
+	short := len(b) > 10 && b[9] == ' '
+	n = length
+	if short {
+		n--
+	}
+	if len(b) < n || b[3] != ' ' || b[7] != ' ' {
+		return 0, 0, errStamp
+	}
+	clock, text := b[n-8:n], b[4:n-3]
+	sec := two(clock[6:])
+	micros, digits, ok := behindSeconds(b[n:])
+	n += digits
+	if !ok || len(b) < n+5 || b[n] != ' ' || clock[2] != ':' || clock[5] != ':' || sec < 0 || sec > 60 {
+		return 0, 0, errStamp
+	}
+	year, ok := number(b[n+1 : n+5])
+	if !ok {
+		return 0, 0, errStamp
+	}
+	n += 5
+	if string(text) != string(s.written[:len(text)]) || s.writtenYear != year {
+		day := two(b[8:])
+		if short {
+			day = two([]byte{' ', b[8]})
+		}
+		begin, ok := s.date(int(year), month(b[4:]), day, two(clock), two(clock[3:]))
+		if !ok {
+			return 0, 0, errStamp
+		}
+		s.written, s.writtenYear, s.writtenBegin = [16]byte{}, year, begin.Unix()
+		copy(s.written[:], text)
+	}
+	return (s.writtenBegin+int64(sec))*second + micros, n, nil
+}
+
+// behindSeconds reads a fraction with a point or a comma before it, of which
+// there may be none.
+func behindSeconds(b []byte) (micros int64, n int, ok bool) {
+	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
+		return 0, 0, true
+	}
+	digits, scale := fraction(b[1:]), int64(100_000)
+	for _, c := range b[1 : 1+digits] {
+		micros += int64(c-'0') * scale
+		scale /= 10
+	}
+	return micros, 1 + digits, digits > 0
+}
+
+// slashed reads 2026/11/23 12:35:16 at the beginning of b.
+func (s *stamps) slashed(b []byte) (at int64, n int, err error) {
+	const length = len("2026/11/23 12:35:16")
+	if len(b) < length || b[4] != '/' || b[7] != '/' || b[10] != ' ' || b[13] != ':' || b[16] != ':' {
+		return 0, 0, errStamp
+	}
+	sec := two(b[17:])
+	if sec < 0 || sec > 60 {
+		return 0, 0, errStamp
+	}
+	if text := b[:16]; !s.nginx.knows(text) {
+		century, year := two(b), two(b[2:])
+		begin, ok := s.date(century*100+year, time.Month(two(b[5:])), two(b[8:]), two(b[11:]), two(b[14:]))
+		if century < 0 || year < 0 || !ok {
+			return 0, 0, errStamp
+		}
+		s.nginx.learn(text, begin)
+	}
+	return (s.nginx.begin + int64(sec)) * second, length, nil
 }

@@ -92,9 +92,14 @@ func (h *syslogHead) tagged(b []byte) error {
 	}
 	for range 2 {
 		word, rest, ok := cutByte(b, ' ')
-		if n := len(word); n > 1 && word[n-1] == ':' {
+		n := len(word)
+		if n > 1 && word[n-1] == ':' {
 			h.name(word[:n-1])
 			h.message = rest
+			return nil
+		}
+		if n > 2 && word[0] == '[' && word[n-1] == ']' { // Metalog
+			h.program, h.message = word[1:n-1], rest
 			return nil
 		}
 		if !ok {

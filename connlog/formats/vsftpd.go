@@ -7,7 +7,8 @@ import (
 	"overstay/connlog"
 )
 
-// vsftpdFormat is vsftpd's own log. It names a process, but not the same one
+// vsftpdFormat is vsftpd's own log, or what it writes to syslog (syslog_enable)
+// and PAM in its name. It names a process, but not the same one
 // for a connection and for its login, and no end of anything: connections hold
 // nothing, and logins are of an address.
 //
@@ -16,7 +17,7 @@ import (
 func vsftpdFormat() Format {
 	return Format{
 		Name:    "vsftpd",
-		Meaning: "vsftpd's own log (vsftpd_log_file)",
+		Meaning: "vsftpd, own log (vsftpd_log_file) or syslog",
 		inOrder: true,
 		Gives: Gives{Opens: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "no ends: who holds threads cannot be seen"},
@@ -29,13 +30,47 @@ const ftp = "ftp"
 func (p *Parser) vsftpd(line []byte) error {
 	at, n, err := p.stamps.ctime(line)
 	if err != nil {
-		return ErrMalformed
+		return p.vsftpdSyslog(line)
 	}
 	b, ok := after(line[n:], " [pid ")
 	_, b, ok2 := cut(b, "] ")
 	if !ok || !ok2 {
 		return ErrMalformed
 	}
+	return p.vsftpdMessage(at, b)
+}
+
+// vsftpdSyslog reads a line of a syslog file. Of a password that is refused
+// both PAM and vsftpd write, if both write to syslog.
+func (p *Parser) vsftpdSyslog(line []byte) error {
+	if err := p.syslog(line); err != nil {
+		return err
+	}
+	h := &p.head
+	if !isVsftpd(h.program) {
+		return ErrForeign
+	}
+	if !isPAM(h.program, h.message) {
+		p.spoke |= ftpSpeaks
+		return p.vsftpdMessage(h.at, h.message)
+	}
+	r, err := pamRefusal(h.message)
+	switch {
+	case err != nil:
+		return err
+	case p.spoke&ftpSpeaks != 0:
+		return p.named(h.at, r.addr)
+	}
+	return p.refusedByPAM(h.at, ftp, &r)
+}
+
+func isVsftpd(program []byte) bool {
+	return string(program) == "vsftpd" || string(program) == "vsftpd(pam_unix)"
+}
+
+// vsftpdMessage reads CONNECT: Client "ADDRESS", and [USER] OK LOGIN: Client
+// "ADDRESS".
+func (p *Parser) vsftpdMessage(at int64, b []byte) error {
 	const client = `: Client "`
 	switch bytes.Count(b, borrow(client)) {
 	case 0:
@@ -70,43 +105,8 @@ func (p *Parser) vsftpd(line []byte) error {
 	if name, ok := bytes.CutSuffix(user, borrow("] OK LOGIN")); ok {
 		return p.proved(0, at, addr, ftp, connlog.ByLogin, name)
 	}
+	if endsWith(what, "] FTP response") {
+		return p.named(at, addr)
+	}
 	return ErrSkip
-}
-
-// ctime reads Mon Nov 23 12:35:36 2026 at the beginning of b.
-func (s *stamps) ctime(b []byte) (at int64, n int, err error) {
-	const length = len("Mon Nov 23 12:35:36 2026")
-	// Days of one digit are padded with a blank, or not.
-	short := len(b) > 10 && b[9] == ' '
-	n = length
-	if short {
-		n--
-	}
-	if len(b) < n || b[3] != ' ' || b[7] != ' ' {
-		return 0, 0, errStamp
-	}
-	year, ok := number(b[n-4 : n])
-	day, clock := 0, b[n-13:n-5]
-	if short {
-		day = two([]byte{' ', b[8]})
-	} else {
-		day = two(b[8:])
-	}
-	if !ok || b[n-5] != ' ' || clock[2] != ':' || clock[5] != ':' {
-		return 0, 0, errStamp
-	}
-	sec := two(clock[6:])
-	if sec < 0 || sec > 60 {
-		return 0, 0, errStamp
-	}
-	text := b[4 : n-8]
-	if string(text) != string(s.written[:len(text)]) || s.writtenYear != year {
-		begin, ok := s.date(int(year), month(b[4:]), day, two(clock), two(clock[3:]))
-		if !ok {
-			return 0, 0, errStamp
-		}
-		s.written, s.writtenYear, s.writtenBegin = [16]byte{}, year, begin.Unix()
-		copy(s.written[:], text)
-	}
-	return (s.writtenBegin + int64(sec)) * second, n, nil
 }
