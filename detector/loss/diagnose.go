@@ -89,31 +89,37 @@ func (s *System) Diagnose(q Question) Diagnosis {
 	for i := range min(max(q.Singles, 0), len(s.groups)) {
 		changes = append(changes, Change{Without: s.groups[i]})
 	}
-	// One search for threads first: the others are quicker from near its end.
-	s.each([]func(*player){
-		func(p *player) { d.Needed = p.need(ban, q.Target, q.Seed) },
-		func(p *player) { d.Scanners = p.scannersFor(ban, q) },
-	})
-	near := int(d.Needed.Threads.Median)
 	more := len(changes)
-	changes = append(changes, Change{Threads: max(near, s.threads)})
+	changes = append(changes, Change{}) // with as many threads as are needed
+	seeds := s.chances(q.Seeds)
 	outs := make([][]Outcome, len(changes))
 	for i := range outs {
-		outs[i] = make([]Outcome, s.chances(q.Seeds))
+		outs[i] = make([]Outcome, seeds)
 	}
-	needed := make([]int64, s.chances(q.Seeds))
-	jobs := make([]func(*player), len(needed))
-	for k := range jobs {
+	needed := make([]int64, seeds)
+	// One search for threads is begun first: the others are quicker from near its
+	// end, which they wait for.
+	found := make(chan struct{})
+	jobs := []func(*player){
+		func(p *player) {
+			d.Needed = p.need(ban, q.Target, q.Seed)
+			changes[more].Threads = max(int(d.Needed.Threads.Median), s.threads)
+			close(found)
+		},
+		func(p *player) { d.Scanners = p.scannersFor(ban, q) },
+	}
+	for k := range seeds {
 		seed := q.Seed + uint64(k)
-		jobs[k] = func(p *player) {
-			for i, c := range changes {
+		jobs = append(jobs, func(p *player) {
+			for i, c := range changes[:more] {
 				outs[i][k] = p.play(c, seed, unbounded)
 			}
-			needed[k] = int64(near)
-			if k > 0 {
-				needed[k] = int64(p.threadsFor(ban, q.Target, seed, near))
+			<-found
+			outs[more][k] = p.play(changes[more], seed, unbounded)
+			if needed[k] = d.Needed.Threads.Median; k > 0 {
+				needed[k] = int64(p.threadsFor(ban, q.Target, seed, int(needed[k])))
 			}
-		}
+		})
 	}
 	s.each(jobs)
 

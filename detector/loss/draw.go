@@ -50,14 +50,24 @@ const nobody = ^uint32(0)
 
 // draw picks the lot of each refused arrival, in their order, or of the first
 // of its clients. It is the same under every change, so it is done once.
-func (s *System) draw(into []lot, seed uint64) []lot {
-	into = into[:0]
-	for i, m := range s.marks {
-		if m&refused != 0 {
-			into = append(into, s.pick(uint32(i), 0, seed))
+func (p *player) draw(seed uint64) {
+	p.drawn, p.errands, p.drawnFor = p.drawn[:0], p.errands[:0], seed
+	for i, m := range p.s.marks {
+		if m&refused == 0 {
+			continue
 		}
+		l := p.s.pick(uint32(i), 0, seed)
+		p.drawn = append(p.drawn, l)
+		if p.s.scanners == nil {
+			continue
+		}
+		// They are copied to stand in the order in which they are asked for.
+		var e errand
+		if x := p.s.errandOf(l.like); x != nil {
+			e = *x
+		}
+		p.errands = append(p.errands, e)
 	}
-	return into
 }
 
 // pick draws the lot of the client number k of arrival i.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -107,6 +106,7 @@ type System struct {
 	// beyond says which arrivals no ban is for; nil if there are none.
 	beyond []bool
 
+	days     days
 	recorded calendar // the ends of the recorded connections
 	unwaited calendar // and without their waits for the scanner
 
@@ -164,6 +164,7 @@ func New(rec Recording, o Options) (*System, error) {
 	if within > 0 {
 		s.follow(several, &usual, within)
 	}
+	s.days = newDays(s.at)
 	s.recorded = newCalendar(s, 0)
 	s.unwaited = newCalendar(s, NoWait)
 	unknown := o.Unknown
@@ -289,31 +290,4 @@ func (s *System) hold(i uint32, w Waiting) int64 {
 		return int64(a.Hold - a.Wait)
 	}
 	return int64(a.Hold)
-}
-
-// calendar says before which arrival each recorded connection ends. Nothing
-// happens between two arrivals that an arrival could see, so that is all of
-// the order that a replay needs, and no heap is.
-type calendar []uint32
-
-func newCalendar(s *System, w Waiting) calendar {
-	c := make(calendar, len(s.at))
-	for i, m := range s.marks {
-		if m&refused == 0 {
-			c[i] = uint32(s.after(i, s.at[i]+s.hold(uint32(i), w)))
-		}
-	}
-	return c
-}
-
-// after is the first arrival after i at the time end or later. Most are near,
-// so the steps begin small and double.
-func (s *System) after(i int, end int64) int {
-	low, step := i+1, 1
-	for low+step < len(s.at) && s.at[low+step] < end {
-		low += step
-		step *= 2
-	}
-	high := min(low+step, len(s.at))
-	return low + sort.Search(high-low, func(k int) bool { return s.at[low+k] >= end })
 }

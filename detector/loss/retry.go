@@ -96,8 +96,23 @@ func (s *System) missed(several []bool, usual *wishes, within int64) {
 			s.first++
 		}
 	}
-	s.arrivals = append(s.arrivals, missed...)
-	slices.SortStableFunc(s.arrivals, func(a, b Arrival) int { return cmp.Compare(a.At, b.At) })
+	s.merge(missed)
+}
+
+// merge puts in arrivals that are in no order, each behind those of its time.
+func (s *System) merge(more []Arrival) {
+	slices.SortStableFunc(more, func(a, b Arrival) int { return cmp.Compare(a.At, b.At) })
+	i, k := len(s.arrivals)-1, len(more)-1
+	s.arrivals = append(s.arrivals, more...)
+	for j := len(s.arrivals) - 1; k >= 0; j-- {
+		if i >= 0 && s.arrivals[i].At > more[k].At {
+			s.arrivals[j] = s.arrivals[i]
+			i--
+		} else {
+			s.arrivals[j] = more[k]
+			k--
+		}
+	}
 }
 
 // crowded finds the sources that asked for a thread while they held one.

@@ -13,8 +13,6 @@ type Waiting uint8
 const (
 	AsRecorded Waiting = iota
 	NoWait
-	// unmoved: whatever other messages do. That is quicker, and not far off.
-	unmoved
 )
 
 // Unlimited threads: nobody is refused.
@@ -76,17 +74,18 @@ type player struct {
 	gone   mark     // who out is to be asked about
 	bans   bans     // who does not come for a time
 	done   []bool   // by chain: its client was served
-	ending []uint32 // before each arrival, and at the end: recorded connections that end
-	ends   heap     // of the connections with other times than recorded
+	ending []uint32 // before each arrival, and at the end: connections that end
 
 	queued  mark   // who makes others wait for the scanners
-	came    []bool // by recorded message: its connection is as in the record
-	scanned int    // of those
+	came    []bool // by arrival, of those with a message: it is as in the record
+	scanned int    // messages of the record that were looked at
 	asking  asking // the other messages that are on their way to the scanners
 	order   uint32 // of these
+	nextAsk int64  // when the next message asks for a scanner, at the earliest
 	free    heap   // when each scanner has done what it was given
 
-	drawn    []lot // for each refused arrival, by the seed drawnFor
+	drawn    []lot    // for each refused arrival, by the seed drawnFor
+	errands  []errand // of these; empty if the scanners make no difference
 	drawnFor uint64
 
 	seed    uint64
@@ -98,8 +97,9 @@ type player struct {
 
 	// Kept only if not nil.
 	bySource []uint64
-	work     *work  // of the clients that are served
-	scans    *[]Job // of the scanners for them
+	work     *work    // of the clients that are served
+	scans    *[]Job   // of the scanners for them
+	held     []uint32 // how many clients there were with so many threads held
 }
 
 // work is what the served clients ask of the pool.
@@ -134,12 +134,12 @@ func (p *player) begin(c Change, seed uint64) {
 		}
 	}
 	p.bans.set(p.s, c.Bans)
-	p.ends, p.busy, p.turn, p.now = p.ends[:0], 0, 0, Outcome{}
-	p.asking, p.free, p.order, p.queued, p.scanned = p.asking[:0], p.free[:0], 0, 0, 0
+	p.busy, p.turn, p.now = 0, 0, Outcome{}
+	p.asking, p.free, p.order, p.queued, p.scanned, p.nextAsk = p.asking[:0], p.free[:0], 0, 0, 0, never
 	if c.Waiting == AsRecorded && p.s.scanners != nil {
-		p.queued = scans
+		p.queued, p.nextAsk = scans, p.s.scanners.messages[0].at
 		if p.came == nil {
-			p.came = make([]bool, len(p.s.scanners.messages))
+			p.came = make([]bool, len(p.s.at))
 		}
 		clear(p.came)
 	}
@@ -151,7 +151,7 @@ func (p *player) begin(c Change, seed uint64) {
 		p.threads = p.s.threads
 	}
 	if p.drawn == nil || p.drawnFor != seed {
-		p.drawn, p.drawnFor = p.s.draw(p.drawn, seed), seed
+		p.draw(seed)
 	}
 }
 
@@ -162,6 +162,7 @@ func (p *player) play(c Change, seed, limit uint64) Outcome {
 	p.stretch(0, p.s.first, unbounded)
 	p.now = Outcome{}
 	clear(p.bySource)
+	clear(p.held)
 	p.stretch(p.s.first, len(p.s.marks), limit)
 	return p.now
 }
@@ -188,28 +189,24 @@ func (p *player) stretch(from, to int, limit uint64) {
 		}
 		switch {
 		case m&p.gone != 0 && p.out[m&sourceOf] && banned, cut <= s.at[j]:
-			p.now.LeftOut += uint64(s.arrivals[j].Count)
+			p.now.LeftOut += s.count(j, m)
 			continue
 		case m&chained != 0 && p.done[s.chain[j]]:
-			p.now.Spared += uint64(s.arrivals[j].Count)
+			p.now.Spared += s.count(j, m)
 			continue
 		}
-		if p.queued != 0 {
+		if p.nextAsk <= s.at[j] {
 			p.scan(s.at[j], j)
-		}
-		for len(p.ends) > 0 && p.ends[0] <= s.at[j] {
-			p.ends.pop()
-			p.busy--
 		}
 		switch {
 		case m&refused != 0:
-			p.anew(uint32(j), m, cut, &p.drawn[p.turn-1])
+			p.anew(uint32(j), m, cut)
 		case p.busy >= p.threads:
 			p.refuse(m, 1)
 		case cut < math.MaxInt64 || m&p.queued != 0:
 			p.busy++
-			if m&p.queued == 0 || !p.ask(uint32(j), uint32(j), cut) {
-				p.ends.push(min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
+			if m&p.queued == 0 || !p.ask(j, cut) {
+				p.ends(j, min(cut, s.at[j]+s.hold(uint32(j), p.waiting)))
 			}
 			p.enter(uint32(j), m, cut, uint32(j))
 		default:
@@ -223,12 +220,17 @@ func (p *player) stretch(from, to int, limit uint64) {
 	}
 }
 
-// anew lets a client in that was refused in the record, or several, if it can.
-func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
-	count := uint64(1)
+// count is how many arrivals the arrival j is.
+func (s *System) count(j int, m mark) uint64 {
 	if m&folded != 0 {
-		count = uint64(p.s.arrivals[j].Count)
+		return uint64(s.arrivals[j].Count)
 	}
+	return 1
+}
+
+// anew lets a client in that was refused in the record, or several, if it can.
+func (p *player) anew(j uint32, m mark, cut int64) {
+	count := p.s.count(int(j), m)
 	clients := count
 	if m&chained != 0 {
 		clients = 1
@@ -238,18 +240,15 @@ func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
 			p.refuse(m, count-k)
 			return
 		}
-		like := *first
-		if k > 0 {
-			like = p.s.pick(j, k, p.seed)
-		}
+		like, errand := p.lot(j, k)
 		if like.like == nobody {
 			p.now.Guessed++
 		}
 		// Who takes no time holds no thread.
 		if hold := like.hold[p.waiting]; hold > 0 {
 			p.busy++
-			if p.queued == 0 || like.like == nobody || !p.ask(j, like.like, cut) {
-				p.ends.push(min(cut, p.s.at[j]+hold))
+			if p.queued == 0 || !p.askAnew(j, errand, cut) {
+				p.ends(int(j), min(cut, p.s.at[j]+hold))
 			}
 		}
 		p.now.Drawn++
@@ -258,12 +257,37 @@ func (p *player) anew(j uint32, m mark, cut int64, first *lot) {
 	p.now.Spared += count - clients
 }
 
+// lot is what the client number k of arrival j gets, which is looked at.
+func (p *player) lot(j uint32, k uint64) (like lot, e *errand) {
+	switch {
+	case k > 0:
+		like = p.s.pick(j, k, p.seed)
+		return like, p.s.errandOf(like.like)
+	case p.queued != 0:
+		return p.drawn[p.turn-1], &p.errands[p.turn-1]
+	default:
+		return p.drawn[p.turn-1], nil
+	}
+}
+
+// ends notes when a connection ends that has a thread at arrival j.
+func (p *player) ends(j int, at int64) {
+	if at <= p.s.at[j] {
+		p.busy--
+		return
+	}
+	p.ending[p.s.days.at(at)]++
+}
+
 // enter counts the client of arrival j, who is served and has the times of the
 // connection like, but is cut off at the time cut.
 func (p *player) enter(j uint32, m mark, cut int64, like uint32) {
 	p.now.Served++
 	p.now.Tried += uint64(^m & ofSuspect / ofSuspect)
 	p.now.Peak = max(p.now.Peak, p.busy)
+	if p.held != nil {
+		p.count()
+	}
 	if m&chained != 0 {
 		p.done[p.s.chain[j]] = true
 	}

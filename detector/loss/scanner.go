@@ -15,26 +15,33 @@ import (
 // changed, that is no difference.
 type coupling struct {
 	scanners int
-	messages []message // by the time they ask
+	messages []message // by the time they ask, and one that never does
 	number   []uint32  // by arrival: the place of its message
 }
 
 // message is what a recorded connection sends to be scanned.
 type message struct {
-	at, scan int64  // when it asks for a scanner, and what that one takes
-	rest     int64  // what the connection takes after it
-	waited   int64  // in the record
-	modelled int64  // in a queue of all recorded messages
-	arrival  uint32 // that it is of
+	at       int64 // when it asks for a scanner
+	modelled int64 // what it waits in a queue of all recorded messages
+	errand
+	arrival uint32 // that it is of
+}
+
+// errand is the way of a connection to the scanners and back.
+type errand struct {
+	before int64 // what passes until it asks for one
+	scan   int64 // what that one takes; 0: it sends no message
+	rest   int64 // what the connection takes after it
+	waited int64 // in the record
 }
 
 // asker is a message of a connection that is not as in the record.
 type asker struct {
-	*message
+	*errand
+	own   *message // of which only the time of the end is not; else nil
 	at    int64
 	cut   int64  // when the connection is cut off
 	order uint64 // of those that ask at the same time
-	anew  bool   // it has only its times from the record
 }
 
 // Messages are told from each other by the queue only where they are many: the
@@ -57,8 +64,8 @@ func (s *System) couple() *coupling {
 		case a.Refused:
 			refusals += float64(a.Count)
 		case a.Scan > 0:
-			messages = append(messages, message{at: int64(a.At + a.Before), scan: int64(a.Scan),
-				rest: int64(a.Hold - a.Before - a.Wait - a.Scan), waited: int64(a.Wait), arrival: uint32(i)})
+			messages = append(messages, message{at: int64(a.At + a.Before), arrival: uint32(i), errand: errand{
+				before: int64(a.Before), scan: int64(a.Scan), rest: int64(a.Hold - a.Before - a.Wait - a.Scan), waited: int64(a.Wait)}})
 			waited += float64(a.Wait)
 			scanning += float64(a.Scan)
 			held += float64(a.Hold)
@@ -69,7 +76,7 @@ func (s *System) couple() *coupling {
 	if len(messages) == 0 || refusals == 0 {
 		return nil
 	}
-	slices.SortStableFunc(messages, func(x, y message) int { return cmp.Compare(x.at, y.at) })
+	messages = inOrder(messages)
 	c := &coupling{scanners: scannersOf(messages, waited), messages: messages}
 	// If all that came had sent messages as those did that were served.
 	span := float64(messages[len(messages)-1].at-messages[0].at) + scanning/float64(len(messages))
@@ -85,7 +92,27 @@ func (s *System) couple() *coupling {
 		c.number[m.arrival] = uint32(k)
 		s.marks[m.arrival] |= scans
 	}
+	c.messages = append(messages, message{at: never})
 	return c
+}
+
+// inOrder sorts messages by the time they ask and then by arrival. They are
+// large, so it is their places that are sorted.
+func inOrder(messages []message) []message {
+	type place struct {
+		at int64
+		n  uint32
+	}
+	places := make([]place, len(messages))
+	for i := range messages {
+		places[i] = place{messages[i].at, uint32(i)}
+	}
+	slices.SortFunc(places, func(x, y place) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.n, y.n)) })
+	sorted := make([]message, len(messages), len(messages)+1)
+	for i, p := range places {
+		sorted[i] = messages[p.n]
+	}
+	return sorted
 }
 
 // scannersOf is the number of scanners with which a queue comes nearest to
@@ -131,58 +158,65 @@ func start(free *heap, scanners int, at, work int64) int64 {
 	return begun
 }
 
-// ask lets the connection of arrival j, which has a thread and the times of
-// the connection like, go on to the scanners, if it is not cut off before it
-// gets there. It is false for one that sends no message.
-func (p *player) ask(j, like uint32, cut int64) bool {
-	c := p.s.scanners
-	if p.s.marks[like]&scans == 0 {
+// errandOf is what a recorded connection sends to the scanners.
+func (s *System) errandOf(like uint32) *errand {
+	if s.scanners == nil || like == nobody || s.marks[like]&scans == 0 {
+		return nil
+	}
+	return &s.scanners.messages[s.scanners.number[like]].errand
+}
+
+// ask lets the connection of arrival j, which has a thread and sends a
+// message, go on to the scanners, if it is not cut off before it gets there.
+func (p *player) ask(j int, cut int64) bool {
+	if cut == never {
+		p.came[j] = true
+		return true
+	}
+	m := &p.s.scanners.messages[p.s.scanners.number[j]]
+	return p.send(uint32(j), asker{errand: &m.errand, own: m, at: m.at, cut: cut})
+}
+
+// askAnew is ask for a connection that only has its times from the record.
+func (p *player) askAnew(j uint32, e *errand, cut int64) bool {
+	return e != nil && e.scan > 0 && p.send(j, asker{errand: e, at: p.s.at[j] + e.before, cut: cut})
+}
+
+func (p *player) send(j uint32, a asker) bool {
+	if a.cut <= a.at {
 		return false
 	}
-	m := &c.messages[c.number[like]]
-	at := m.at
-	if j != like {
-		at += p.s.at[j] - p.s.at[like]
-	}
-	switch {
-	case cut <= at:
-		return false
-	case j == like && cut == never:
-		p.came[c.number[like]] = true
-	default:
-		p.order++
-		p.asking.push(asker{message: m, at: at, cut: cut, order: uint64(j)<<32 | uint64(p.order), anew: j != like})
-	}
+	p.order++
+	a.order = uint64(j)<<32 | uint64(p.order)
+	p.nextAsk = min(p.nextAsk, a.at)
+	p.asking.push(a)
 	return true
 }
 
 // scan begins what was to be scanned up to a time, which is that of arrival j.
 // It is then known when the connections end.
 func (p *player) scan(now int64, j int) {
-	messages := p.s.scanners.messages
+	c := p.s.scanners
 	for {
-		var m *message
-		if p.scanned < len(messages) {
-			m = &messages[p.scanned]
-		}
-		if len(p.asking) > 0 && (m == nil || p.asking[0].before(m)) {
-			if p.asking[0].at > now {
+		m := &c.messages[p.scanned]
+		if len(p.asking) > 0 && p.asking[0].before(m) {
+			if p.nextAsk = p.asking[0].at; p.nextAsk > now {
 				return
 			}
 			a := p.asking.pop()
-			p.scanLate(&a)
+			p.scanLate(&a, j)
 			continue
 		}
 		// The message of j itself has not come yet.
-		if m == nil || m.at > now || m.at == now && int(m.arrival) >= j {
+		if p.nextAsk = m.at; m.at > now || m.at == now && int(m.arrival) >= j {
 			return
 		}
-		if p.scanned++; !p.came[p.scanned-1] {
+		if p.scanned++; !p.came[m.arrival] {
 			continue
 		}
-		wait := start(&p.free, p.s.scanners.scanners, m.at, m.scan) - m.at
+		wait := start(&p.free, c.scanners, m.at, m.scan) - m.at
 		if wait != m.modelled {
-			p.scheduled(m, max(wait+m.waited-m.modelled, 0), m.at, never)
+			p.scheduled(&m.errand, max(wait+m.waited-m.modelled, 0), m.at, never, j)
 			continue
 		}
 		// It ends as it did.
@@ -195,21 +229,22 @@ func (p *player) scan(now int64, j int) {
 }
 
 // scanLate begins with a message that is not as in the record.
-func (p *player) scanLate(a *asker) {
+func (p *player) scanLate(a *asker, j int) {
 	wait := start(&p.free, p.s.scanners.scanners, a.at, a.scan) - a.at
-	if !a.anew {
-		wait = max(wait+a.waited-a.modelled, 0)
+	if a.own != nil {
+		wait = max(wait+a.waited-a.own.modelled, 0)
 	}
-	p.scheduled(a.message, wait, a.at, a.cut)
+	p.scheduled(a.errand, wait, a.at, a.cut, j)
 }
 
-// scheduled notes when the connection ends whose message waits for so long.
-func (p *player) scheduled(m *message, wait, at, cut int64) {
+// scheduled notes at arrival j when the connection ends whose message waits
+// for so long.
+func (p *player) scheduled(e *errand, wait, at, cut int64, j int) {
 	wait = min(wait, maxHold)
 	if p.work != nil && p.s.rated(at) {
-		p.work.seconds += time.Duration(wait - m.waited).Seconds()
+		p.work.seconds += time.Duration(wait - e.waited).Seconds()
 	}
-	p.ends.push(min(cut, at+wait+m.scan+m.rest))
+	p.ends(j, min(cut, at+wait+e.scan+e.rest))
 }
 
 // asking is a binary heap of messages, the one that asks first on top.
