@@ -90,35 +90,54 @@ func withoutSeverity(b []byte) []byte {
 }
 
 // eximClient reads host (greeting) [address]:port at the beginning of b, of
-// which host and greeting may be missing.
-func eximClient(b []byte) (addr netip.Addr, n uint16, rest []byte, ok bool) {
+// which host and greeting may be missing. A greeting may look like the end of
+// one: where a second address follows upon parentheses, either may be forged.
+func eximClient(b []byte) (addr netip.Addr, n uint16, rest []byte, err error) {
 	if len(b) > 0 && b[0] != '(' && b[0] != '[' {
 		_, b, _ = cutByte(b, ' ')
 	}
-	if len(b) > 0 && b[0] == '(' {
+	greeted := len(b) > 0 && b[0] == '('
+	if greeted {
+		var ok bool
 		if _, b, ok = cut(b, ") "); !ok {
-			return addr, 0, nil, false
+			return addr, 0, nil, ErrSkip
 		}
 	}
-	b, ok = after(b, "[")
-	text, rest, ok2 := cutByte(b, ']')
-	addr, ok3 := address(text)
-	if !ok || !ok2 || !ok3 {
-		return addr, 0, nil, false
+	addr, rest, ok := bracketed(b)
+	if !ok {
+		return addr, 0, nil, ErrSkip
+	}
+	for more := rest; greeted; {
+		var second []byte
+		if _, second, ok = cut(more, ") ["); !ok {
+			break
+		}
+		more = second
+		if a, _, ok := bracketed(b[len(b)-len(second)-1:]); ok && a != addr {
+			return addr, 0, nil, ErrForged
+		}
 	}
 	if digits, ok := after(rest, ":"); ok {
 		if end := fraction(digits); end > 0 {
 			n, rest = port(digits[:end]), digits[end:]
 		}
 	}
-	return addr, n, rest, true
+	return addr, n, rest, nil
+}
+
+// bracketed reads [address] at the beginning of b.
+func bracketed(b []byte) (addr netip.Addr, rest []byte, ok bool) {
+	b, ok = after(b, "[")
+	text, rest, ok2 := cutByte(b, ']')
+	addr, ok3 := address(text)
+	return addr, rest, ok && ok2 && ok3
 }
 
 // eximLogin reads "CLIENT: 535 ... (set_id=user)".
 func (p *Parser) eximLogin(at int64, b []byte) error {
-	addr, n, rest, ok := eximClient(b)
-	if !ok {
-		return ErrSkip
+	addr, n, rest, err := eximClient(b)
+	if err != nil {
+		return err
 	}
 	if contains(rest, " authenticator failed for ") {
 		return ErrForged
@@ -130,8 +149,11 @@ func (p *Parser) eximLogin(at int64, b []byte) error {
 
 // eximConnection reads the lines of a connection's beginning and end.
 func (p *Parser) eximConnection(at int64, b []byte) error {
-	addr, n, rest, ok := eximClient(b)
-	if !ok || n == 0 {
+	addr, n, rest, err := eximClient(b)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
 		return ErrSkip
 	}
 	k := p.keys.endpoint('x', addr, n)
@@ -149,8 +171,11 @@ func (p *Parser) eximConnection(at int64, b []byte) error {
 
 // eximRefused reads "Connection from CLIENT refused: too many connections".
 func (p *Parser) eximRefused(at int64, b []byte) error {
-	addr, _, rest, ok := eximClient(b)
-	if !ok || !bytes.HasPrefix(rest, borrow(" refused: too many connections")) {
+	addr, _, rest, err := eximClient(b)
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(rest, borrow(" refused: too many connections")) {
 		return ErrSkip
 	}
 	if contains(rest, "from that IP address") {
@@ -161,9 +186,9 @@ func (p *Parser) eximRefused(at int64, b []byte) error {
 
 // eximIdle reads the end of a connection that sent no mail, with its length.
 func (p *Parser) eximIdle(at int64, b []byte) error {
-	addr, n, rest, ok := eximClient(b)
-	if !ok {
-		return ErrSkip
+	addr, n, rest, err := eximClient(b)
+	if err != nil {
+		return err
 	}
 	_, took, ok := cut(rest, " D=")
 	took, _, ok2 := cutByte(took, 's')
@@ -179,9 +204,9 @@ func (p *Parser) eximIdle(at int64, b []byte) error {
 }
 
 func (p *Parser) eximFailed(at int64, b []byte, what connlog.What) error {
-	addr, n, _, ok := eximClient(b)
-	if !ok {
-		return ErrSkip
+	addr, n, _, err := eximClient(b)
+	if err != nil {
+		return err
 	}
 	return p.failed(p.keys.endpoint('x', addr, n), at, addr, smtp, what, nil)
 }
@@ -192,9 +217,9 @@ func eximHost(b []byte) (addr netip.Addr, n uint16, rest []byte, err error) {
 	if i < 0 || i > 0 && b[i-1] != ' ' {
 		return addr, 0, nil, ErrSkip
 	}
-	addr, n, rest, ok := eximClient(b[i+len("H="):])
-	if !ok {
-		return addr, 0, nil, ErrSkip
+	addr, n, rest, err = eximClient(b[i+len("H="):])
+	if err != nil {
+		return addr, 0, nil, err
 	}
 	if contains(rest, " H=") {
 		return addr, 0, nil, ErrForged
