@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"overstay/detector/loss"
+	"overstay/detector/occupancy"
 	"overstay/internal/app"
 )
 
@@ -39,14 +44,73 @@ func (o *replayOptions) question() loss.Question {
 // analyzeOptions are the flags of the command analyze.
 type analyzeOptions struct {
 	replayOptions
-	policy string
-	most   int
+	logOptions
+	policy    string
+	suggest   bool
+	by        string
+	top, most int
+	level     string
+	service   string
+	fromTo    fromTo
+	csv       bool
+	html      string
 }
 
 func (o *analyzeOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.by, "by", "", "rank sources by this `figure`: "+strings.Join(figureNames(), ", ")+" (default: what the log tells best)")
+	f.IntVar(&o.top, "top", 20, "at most so many sources and nets (0: all)")
+	f.StringVar(&o.level, "level", "", "rank only sources of this `level`: address, net")
+	f.StringVar(&o.service, "service", "", "only this service")
+	o.fromTo.AddFlags(f)
+	o.logOptions.AddFlags(f)
+	f.StringVar(&o.policy, "policy", "", "configuration `file` whose policies are tried (default: those in force, if clients were turned away)")
+	f.BoolVar(&o.suggest, "suggest", false, "put what the policies find on the list, for review")
+	f.BoolVar(&o.csv, "csv", false, "print the ranking as CSV")
 	o.replayOptions.AddFlags(f)
-	f.StringVar(&o.policy, "policy", "", "configuration `file` whose policies are tried (default: those in force)")
 	addMostFlag(f, &o.most, 20)
+}
+
+// complete has the shell know what can be given to the flags.
+func (o *analyzeOptions) complete(c *cobra.Command) {
+	o.logOptions.complete(c)
+	completeWith(c, "by", figureNames()...)
+	completeWith(c, "level", levelAddress, levelNet)
+}
+
+// The levels of sources.
+const (
+	levelAddress = "address"
+	levelNet     = "net"
+)
+
+func figureNames() []string {
+	var names []string
+	for _, by := range occupancy.Bys() {
+		names = append(names, string(by))
+	}
+	return names
+}
+
+// fromTo are the flags that bound the time which is looked at.
+type fromTo struct{ from, to string }
+
+func (o *fromTo) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.from, "from", "", "look at the `time` from then on: 15:04, 2h (before the log's end), 2026-01-02T15:04:05Z")
+	f.StringVar(&o.to, "to", "", "and up to that `time`")
+}
+
+func (o *fromTo) verify(c *cobra.Command) (from, to app.Moment, err error) {
+	if o.from != "" {
+		if from, err = app.ParseMoment(o.from); err != nil {
+			return from, to, usage(c, "--from: %w", err)
+		}
+	}
+	if o.to != "" {
+		if to, err = app.ParseMoment(o.to); err != nil {
+			return from, to, usage(c, "--to: %w", err)
+		}
+	}
+	return from, to, nil
 }
 
 // addMostFlag adds the flag that keeps a long list from flooding the screen.
@@ -58,20 +122,59 @@ func newAnalyze(g *global) *cobra.Command {
 	o := &analyzeOptions{}
 	c := &cobra.Command{
 		Use:     "analyze LOG...",
-		Short:   "Say what policies would do with finished logs",
+		Short:   "Say who held the threads in finished logs of any server, and why",
 		Long:    analyzeHelp,
 		GroupID: "look",
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, logs []string) error {
-			if err := errors.Join(o.verify(c), verifyMost(c, o.most)); err != nil {
+			a, err := o.verify(c, g)
+			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), g, logs)
+			a.Logs = g.logs(logs, a.Logs.Format)
+			return o.run(c.Context(), g, a)
 		},
 	}
 	o.AddFlags(c.Flags())
+	o.complete(c)
 	return c
 }
+
+// verify reads the flags into what is asked for.
+func (o *analyzeOptions) verify(c *cobra.Command, g *global) (a app.AnalyzeOptions, err error) {
+	if err := errors.Join(o.replayOptions.verify(c), verifyMost(c, o.most)); err != nil {
+		return a, err
+	}
+	if o.by != "" {
+		if a.By, err = occupancy.ParseBy(o.by); err != nil {
+			return a, usage(c, "--by %q is none of %s", o.by, strings.Join(figureNames(), ", "))
+		}
+	}
+	switch {
+	case o.top < 0:
+		return a, usage(c, "--top %d is no number of sources", o.top)
+	case o.level != "" && o.level != levelAddress && o.level != levelNet:
+		return a, usage(c, "--level %q is neither address nor net", o.level)
+	case o.csv && g.ui.json:
+		return a, usage(c, "--csv and --json exclude each other")
+	}
+	if a.From, a.To, err = o.fromTo.verify(c); err != nil {
+		return a, err
+	}
+	if a.Logs.Format, err = o.logFormat(c); err != nil {
+		return a, err
+	}
+	a.Top, a.Service, a.Decide = o.top, o.service, o.policy != "" || o.suggest
+	a.Question = o.question()
+	a.Question.Singles = -1 // What each ban alone would avert is the business of why.
+	if o.html != "" {
+		a.Buckets = pageBuckets
+	}
+	return a, nil
+}
+
+// pageBuckets is into how many parts a page divides the time.
+const pageBuckets = 240
 
 func verifyMost(c *cobra.Command, most int) error {
 	if most < 0 {
@@ -80,18 +183,54 @@ func verifyMost(c *cobra.Command, most int) error {
 	return nil
 }
 
-func (o *analyzeOptions) run(ctx context.Context, g *global, logs []string) error {
+func (o *analyzeOptions) run(ctx context.Context, g *global, a app.AnalyzeOptions) error {
 	cfg, err := g.loadPolicies(o.policy)
 	if err != nil {
 		return err
 	}
-	q := o.question()
-	q.Singles = -1 // What each ban alone would avert is the business of why.
-	a, err := app.Analyze(ctx, cfg, app.AnalyzeOptions{Logs: g.logs(logs), Decide: o.policy != "", Question: q})
+	progress := newProgress(g.ui.err)
+	a.Logs.Progress = progress.update
+	analysis, err := app.Analyze(ctx, cfg, a)
+	progress.end()
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.ui.analysis(a, o.most), a.Read.Err())
+	var suggested []app.Suggested
+	if o.suggest {
+		if suggested, err = o.suggestions(ctx, g, analysis); err != nil {
+			return err
+		}
+	}
+	err = errors.Join(o.print(g, analysis, suggested), analysis.Read.Err())
+	if err == nil && analysis.Attack() {
+		return foundError{}
+	}
+	return err
+}
+
+// print writes the result in the form that is asked for.
+func (o *analyzeOptions) print(g *global, a *app.Analysis, suggested []app.Suggested) error {
+	switch {
+	case o.csv:
+		return g.ui.analysisCSV(a, o.level)
+	case g.ui.json:
+		return g.ui.printJSON(viewAnalysis(a, suggested, o.suggest))
+	}
+	return g.ui.analysis(a, analysisShown{most: o.most, top: o.top, level: o.level, suggested: suggested, suggest: o.suggest})
+}
+
+// suggestions puts what was decided on the list of the configuration in force,
+// whosever policies decided.
+func (o *analyzeOptions) suggestions(ctx context.Context, g *global, a *app.Analysis) ([]app.Suggested, error) {
+	cfg, err := g.load()
+	if err != nil {
+		return nil, err
+	}
+	path := cfg.Path(cfg.List.Path)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && len(a.Decisions) > 0 {
+		g.ui.newList(path)
+	}
+	return app.Suggest(ctx, cfg, a.Decisions, time.Now(), g.logger())
 }
 
 // loadPolicies reads the configuration whose policies are to be applied.
@@ -104,9 +243,4 @@ func (g *global) loadPolicies(file string) (*app.Config, error) {
 		return nil, configError(err)
 	}
 	return cfg, nil
-}
-
-// logs are the files that a command is to read.
-func (g *global) logs(paths []string) app.Logs {
-	return app.Logs{Paths: paths, Stdin: g.ui.in, Logger: g.logger()}
 }

@@ -24,11 +24,13 @@ func newPolicy(g *global) *cobra.Command {
 // diffOptions are the flags of policy diff.
 type diffOptions struct {
 	replayOptions
+	logOptions
 	most int
 }
 
 func (o *diffOptions) AddFlags(f *pflag.FlagSet) {
 	o.replayOptions.AddFlags(f)
+	o.logOptions.AddFlags(f)
 	addMostFlag(f, &o.most, 20)
 }
 
@@ -40,17 +42,22 @@ func newPolicyDiff(g *global) *cobra.Command {
 		Long:  policyDiffHelp,
 		Args:  args(cobra.MinimumNArgs(3)),
 		RunE: func(c *cobra.Command, what []string) error {
-			if err := errors.Join(o.verify(c), verifyMost(c, o.most)); err != nil {
+			if err := errors.Join(o.replayOptions.verify(c), verifyMost(c, o.most)); err != nil {
 				return err
 			}
-			return o.run(c.Context(), g, what[0], what[1], what[2:])
+			format, err := o.logFormat(c)
+			if err != nil {
+				return err
+			}
+			return o.run(c.Context(), g, what[0], what[1], g.logs(what[2:], format))
 		},
 	}
 	o.AddFlags(c.Flags())
+	o.complete(c)
 	return c
 }
 
-func (o *diffOptions) run(ctx context.Context, g *global, before, after string, logs []string) error {
+func (o *diffOptions) run(ctx context.Context, g *global, before, after string, logs app.Logs) error {
 	one, err := g.loadPolicies(before)
 	if err != nil {
 		return err
@@ -61,7 +68,7 @@ func (o *diffOptions) run(ctx context.Context, g *global, before, after string, 
 	}
 	q := o.question()
 	q.Singles = -1
-	d, err := app.DiffPolicies(ctx, one, two, g.logs(logs), q)
+	d, err := app.DiffPolicies(ctx, one, two, logs, q)
 	if err != nil {
 		return err
 	}

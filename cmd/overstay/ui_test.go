@@ -13,7 +13,9 @@ import (
 	"unicode"
 
 	"overstay/banlist"
+	"overstay/connlog/formats"
 	"overstay/detector"
+	"overstay/detector/occupancy"
 	"overstay/internal/app"
 )
 
@@ -59,7 +61,9 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 		"why":    func(u *ui) error { return u.why(fixedWhy(hostile, 3), 5, time.Now()) },
 		"source": func(u *ui) error { return u.whySource(fixedSource(hostile), 5, time.Now()) },
 		"analysis": func(u *ui) error {
-			return u.analysis(&app.Analysis{Policies: []string{hostile}, Decisions: fixedSource(hostile).Decisions, Pools: fixedWhy(hostile, 3).Reports}, 5)
+			return u.analysis(&app.Analysis{Policies: []string{hostile}, Decisions: fixedSource(hostile).Decisions, Pools: fixedWhy(hostile, 3).Reports, Occupancy: &occupancy.Report{
+				Services: []occupancy.Service{{Service: hostile}, {Service: hostile}}, Full: []occupancy.Full{{Service: hostile}},
+			}, Unsized: []string{hostile}, Read: app.LogsRead{Gives: formats.Gives{Note: hostile}}}, analysisShown{most: 5})
 		},
 		"diff": func(u *ui) error {
 			d := fixedSource(hostile).Decisions[0]

@@ -18,17 +18,19 @@ import (
 // whyOptions are the flags of the command why.
 type whyOptions struct {
 	replayOptions
-	from, to, last string
-	pool           string
-	most           int
+	logOptions
+	fromTo
+	last string
+	pool string
+	most int
 }
 
 func (o *whyOptions) AddFlags(f *pflag.FlagSet) {
 	o.replayOptions.AddFlags(f)
-	f.StringVar(&o.from, "from", "", "look at the `time` from then on: 15:04, 2h (before the log's end), 2026-01-02T15:04:05Z")
-	f.StringVar(&o.to, "to", "", "and up to that `time`")
+	o.fromTo.AddFlags(f)
 	f.StringVar(&o.last, "last", "", "look at no more than so much `time` before the log's end (default: read_back)")
 	f.StringVar(&o.pool, "pool", "", "look at the threads of this pool only")
+	o.logOptions.AddFlags(f)
 	addMostFlag(f, &o.most, 10)
 }
 
@@ -38,15 +40,11 @@ func (o *whyOptions) verify(c *cobra.Command) (w app.WhyOptions, err error) {
 		return w, err
 	}
 	w.Question, w.Pool = o.question(), o.pool
-	if o.from != "" {
-		if w.From, err = app.ParseMoment(o.from); err != nil {
-			return w, usage(c, "--from: %w", err)
-		}
+	if w.From, w.To, err = o.fromTo.verify(c); err != nil {
+		return w, err
 	}
-	if o.to != "" {
-		if w.To, err = app.ParseMoment(o.to); err != nil {
-			return w, usage(c, "--to: %w", err)
-		}
+	if w.Logs.Format, err = o.logFormat(c); err != nil {
+		return w, err
 	}
 	if o.last != "" {
 		if w.Last, err = app.ParseDuration(o.last); err != nil {
@@ -79,18 +77,19 @@ func newWhy(g *global) *cobra.Command {
 					if o.from != "" || o.to != "" || o.pool != "" {
 						return usage(c, "--from, --to and --pool are not for a single address")
 					}
-					w.Logs = g.logs(what[1:])
+					w.Logs = g.logs(what[1:], w.Logs.Format)
 					return o.source(c.Context(), g, source, w)
 				}
 			}
 			if len(what) > 0 && isTypo(what[0]) {
 				return usage(c, "%q is neither an address nor a file", what[0])
 			}
-			w.Logs = g.logs(what)
+			w.Logs = g.logs(what, w.Logs.Format)
 			return o.verdict(c.Context(), g, w)
 		},
 	}
 	o.AddFlags(c.Flags())
+	o.complete(c)
 	return c
 }
 

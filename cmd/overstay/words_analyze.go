@@ -14,14 +14,47 @@ import (
 
 // Everything that analyze and policy diff say.
 
-// analysis tells what policies did with a log.
-func (u *ui) analysis(a *app.Analysis, most int) error {
-	if u.json {
-		return u.printJSON(viewAnalysis(a))
+// analysisShown says how much of an analysis is shown.
+type analysisShown struct {
+	most, top int    // lines of a list, rows of a ranking; 0: all
+	level     string // of sources, the only one that is ranked; empty: both
+	suggest   bool   // whether suggestions were made
+	suggested []app.Suggested
+}
+
+// analysis tells what finished logs hold: the answer first, then who held the
+// threads, then what policies would have done.
+func (u *ui) analysis(a *app.Analysis, o analysisShown) error {
+	for _, one := range answers(a) {
+		u.paragraph("", "  ", "%s", one.text)
+		for _, advice := range one.advice {
+			u.paragraph("  ", "  ", "%s", advice)
+		}
 	}
-	u.paragraph("Log       ", "          ", "%s: %s, %s", spanText(a.Read.From, a.Read.To), count(a.Read.Lines, "line", "lines"), count(a.Read.Files, "file", "files"))
-	u.paragraph("Policies  ", "          ", "%s", listText(a.Policies, 0))
 	u.print("")
+	for _, fact := range analysisFacts(a) {
+		u.paragraph(fmt.Sprintf("%-10s", fact[0]), strings.Repeat(" ", 10), "%s", fact[1])
+	}
+	u.rankings(a, o)
+	u.fullTimes(a, o.most)
+	u.judged(a, o.most)
+	if o.suggest {
+		u.suggested(o.suggested)
+	}
+	u.readText(&a.Read)
+	if old := a.Stats.OldBoot; old > 0 {
+		u.say("%s left out, of a server process that had ended by then: are these the logs of two servers?", count(old, "line was", "lines were"))
+	}
+	return nil
+}
+
+// judged tells what the policies did, if they were tried.
+func (u *ui) judged(a *app.Analysis, most int) {
+	if len(a.Policies) == 0 && len(a.Decisions) == 0 && len(a.Pools) == 0 {
+		return
+	}
+	u.print("")
+	u.paragraph("Policies  ", "          ", "%s", listText(a.Policies, 0))
 	u.decisions(a.Decisions, most)
 	if a.Dropped > 0 {
 		u.print("  and %d decisions that were not kept", a.Dropped)
@@ -38,11 +71,6 @@ func (u *ui) analysis(a *app.Analysis, most int) error {
 	if slices.ContainsFunc(a.Decisions, suggests) {
 		u.hint("%s", approvedText)
 	}
-	u.readText(&a.Read)
-	if old := a.Stats.OldBoot; old > 0 {
-		u.say("%s left out, of a server process that had ended by then: are these the logs of two servers?", count(old, "line was", "lines were"))
-	}
-	return nil
 }
 
 // approvedText says what is assumed of suggestions.
@@ -203,103 +231,3 @@ func (u *ui) poolDiff(p *app.PoolDiff) {
 
 // spreadOfText writes a number over replays with its bounds.
 func spreadOfText(s loss.Spread) string { return avertedNumber(s) + inBrackets(spreadText(s)) }
-
-// decisionView is a decision as JSON, the same everywhere.
-type decisionView struct {
-	ID       string            `json:"id"`
-	Policy   string            `json:"policy"`
-	Action   detector.Action   `json:"action"`
-	Source   string            `json:"source"`
-	Services []string          `json:"services,omitempty"`
-	At       time.Time         `json:"at"`
-	Seconds  float64           `json:"duration_s"`
-	Evidence detector.Evidence `json:"evidence"`
-}
-
-func viewDecision(d *detector.Decision) decisionView {
-	return decisionView{
-		ID: d.ID, Policy: d.Policy, Action: d.Action, Source: sourceText(d.Source), Services: d.Services,
-		At: d.At, Seconds: d.Duration.Seconds(), Evidence: d.Evidence,
-	}
-}
-
-func viewDecisions(all []detector.Decision) []decisionView {
-	views := make([]decisionView, 0, len(all))
-	for i := range all {
-		views = append(views, viewDecision(&all[i]))
-	}
-	return views
-}
-
-type analysisView struct {
-	Log       app.LogsRead    `json:"log"`
-	Policies  []string        `json:"policies"`
-	Decisions []decisionView  `json:"decisions"`
-	Dropped   int             `json:"decisions_dropped,omitempty"`
-	Pools     []*cause.Report `json:"pools"`
-	Unaccused []unaccusedView `json:"unaccused"`
-	OldBoot   uint64          `json:"lines_of_ended_boots,omitempty"`
-}
-
-func viewAnalysis(a *app.Analysis) analysisView {
-	return analysisView{
-		Log: a.Read, Policies: orEmpty(a.Policies), Decisions: viewDecisions(a.Decisions), Dropped: a.Dropped,
-		Pools: orEmpty(a.Pools), Unaccused: viewUnaccused(a.Unaccused), OldBoot: a.Stats.OldBoot,
-	}
-}
-
-type unmatchedView struct {
-	decisionView
-	Within string `json:"within,omitempty"` // the net that the other set bans
-}
-
-type changedView struct {
-	What []string     `json:"what"`
-	Old  decisionView `json:"old"`
-	New  decisionView `json:"new"`
-}
-
-type poolDiffView struct {
-	Pool    string      `json:"pool"`
-	Refused uint64      `json:"refused"`
-	Old     loss.Spread `json:"averted_old"`
-	New     loss.Spread `json:"averted_new"`
-}
-
-type diffView struct {
-	Log     app.LogsRead    `json:"log"`
-	Equal   bool            `json:"equal"`
-	Same    int             `json:"same"`
-	OnlyOld []unmatchedView `json:"only_old"`
-	OnlyNew []unmatchedView `json:"only_new"`
-	Changed []changedView   `json:"changed"`
-	Pools   []poolDiffView  `json:"pools"`
-	Dropped int             `json:"decisions_dropped,omitempty"`
-}
-
-func viewDiff(d *app.PolicyDiff) diffView {
-	v := diffView{
-		Log: d.Read, Equal: d.Equal(), Same: d.Same, OnlyOld: viewUnmatched(d.OnlyOld), OnlyNew: viewUnmatched(d.OnlyNew),
-		Changed: []changedView{}, Pools: []poolDiffView{}, Dropped: d.Dropped,
-	}
-	for i := range d.Changed {
-		c := &d.Changed[i]
-		v.Changed = append(v.Changed, changedView{What: c.What, Old: viewDecision(&c.Old), New: viewDecision(&c.New)})
-	}
-	for _, p := range d.Pools {
-		v.Pools = append(v.Pools, poolDiffView{Pool: p.Pool, Refused: p.Refused, Old: p.Old.Policy.Averted, New: p.New.Policy.Averted})
-	}
-	return v
-}
-
-func viewUnmatched(all []app.Unmatched) []unmatchedView {
-	views := make([]unmatchedView, 0, len(all))
-	for i := range all {
-		v := unmatchedView{decisionView: viewDecision(&all[i].Decision)}
-		if net := all[i].Within; net != nil {
-			v.Within = sourceText(net.Source)
-		}
-		views = append(views, v)
-	}
-	return views
-}

@@ -276,15 +276,24 @@ func (u *ui) spared(w *app.Why, most int) {
 
 // readText says what could not be read.
 func (u *ui) readText(r *app.LogsRead) {
+	for _, line := range unreadText(r) {
+		u.say("%s", line)
+	}
+}
+
+// unreadText is what could not be read, a sentence each.
+func unreadText(r *app.LogsRead) []string {
+	var all []string
 	if r.Malformed > 0 {
-		u.say("%s of %d skipped: no line of a connection log.", count(r.Malformed, "line", "lines"), r.Lines)
+		all = append(all, fmt.Sprintf("%s of %d skipped: no line of a connection log.", count(r.Malformed, "line", "lines"), r.Lines))
 	}
 	if r.Newer > 0 {
-		u.say("%s skipped: of a newer version of overstay.", count(r.Newer, "line", "lines"))
+		all = append(all, count(r.Newer, "line", "lines")+" skipped: of a newer version of overstay.")
 	}
 	if n := len(r.Unreadable); n > 0 {
-		u.say("%d of %s could not be read, or not to the end; this is from the rest.", n, count(r.Files, "file", "files"))
+		all = append(all, fmt.Sprintf("%d of %s could not be read, or not to the end; this is from the rest.", n, count(r.Files, "file", "files")))
 	}
+	return all
 }
 
 // whyView is the answer as JSON.

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"overstay/detector/cause"
+	"overstay/detector/loss"
+	"overstay/internal/app"
+)
+
+// The answers of analyze: what is the matter, in words.
+
+// answer is what an analysis comes to, for one pool or for all of them.
+type answer struct {
+	verdict loss.Verdict // meaningless unless known
+	known   bool
+	text    string
+	advice  []string // what to do, and what that would change
+}
+
+// answers tells of each pool that turned clients away, or why nothing can be
+// told; at least one.
+func answers(a *app.Analysis) []answer {
+	var all []answer
+	for _, r := range a.Pools {
+		if r.Refused > 0 {
+			all = append(all, answer{verdict: r.Verdict(), known: true, text: verdictText(r), advice: adviceText(r)})
+		}
+	}
+	for _, pool := range a.Unsized {
+		if len(all) == 0 || a.Unexplained == app.Explained {
+			all = append(all, answer{text: fmt.Sprintf("No verdict on %s: the log does not tell how many threads it has. Say so with --threads %s=N.", pool, pool)})
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, silence(a))
+	}
+	return all
+}
+
+// silence is the answer where there is nothing to explain, or no way to.
+func silence(a *app.Analysis) answer {
+	switch {
+	case a.Unexplained == app.NoOpenings:
+		return answer{text: "No verdict: this log tells of failures and what else it was written for, not of each connection. Sources are ranked " + byText(a) + "."}
+	case a.Unexplained == app.NoDurations:
+		return answer{text: "No verdict: this log does not tell how long a connection held its thread. Sources are ranked " + byText(a) + "."}
+	case !a.Gives().Refusals:
+		return answer{text: "No verdict: this log does not tell whom the server turned away. What it tells is who held its threads."}
+	}
+	return answer{verdict: loss.Healthy, known: true, text: "Healthy: nobody was turned away for want of a thread."}
+}
+
+// adviceText says what would help a pool that turns clients away.
+func adviceText(r *cause.Report) []string {
+	var all []string
+	f := r.Diagnosis.Finding
+	causes := append([]loss.Verdict{f.Verdict}, f.Also...)
+	for _, v := range causes {
+		switch v {
+		case loss.Attack:
+			all = append(all, banAdvice(r))
+		case loss.Scanner:
+			all = append(all, scannersText(&r.Diagnosis))
+		case loss.Undersized:
+			all = append(all, "Threads: "+threadsText(r))
+		}
+	}
+	return all
+}
+
+// banAdvice says whom to ban, and what for.
+func banAdvice(r *cause.Report) string {
+	var names []string
+	for _, s := range outermost(r.Suspects) {
+		names = append(names, sourceText(s.Source))
+	}
+	together, all := r.Diagnosis.Together.Averted, r.Diagnosis.Finding.Grounds.Refused.Median
+	text := fmt.Sprintf("Banning %s", listText(names, 3))
+	if averts(together) {
+		text += fmt.Sprintf(" from the beginning averts %s of %d refusals of others%s", avertedNumber(together), all, inBrackets(avertedPart(together, all), spreadText(together)))
+	}
+	return text + ". To review such bans and approve them: --suggest."
+}
+
+// byText says what sources are ranked by.
+func byText(a *app.Analysis) string {
+	return "by " + strings.NewReplacer("_", " ", "fails", "failures").Replace(string(a.By))
+}
