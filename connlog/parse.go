@@ -1,7 +1,6 @@
 package connlog
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -23,7 +22,9 @@ func (e *SyntaxError) Error() string {
 // goroutines at once; the events it fills are the caller's.
 type Parser struct {
 	clock clock
-	boot  string // of the line before, if it was written without escapes
+	// Of the line before, if they were written without escapes.
+	boot, served string
+
 	names interner
 	users interner // apart, so that a flood of made-up names evicts no service
 	buf   []byte   // a string whose escapes are resolved
@@ -42,14 +43,21 @@ const maxServices = 1024
 // no time or event, or a key of the schema has a value that is not of its
 // type. Then e holds nothing of use.
 func (p *Parser) Parse(line []byte, e *Event) error {
-	*e = Event{Services: e.Services[:0]}
-	if bytes.HasPrefix(line, []byte(nativeBegin)) {
+	e.reset()
+	if len(line) > len(nativeBegin) && string(line[:len(nativeBegin)]) == nativeBegin {
 		if p.native(line, e) {
 			return nil
 		}
-		*e = Event{Services: e.Services[:0]}
+		e.reset()
 	}
 	return p.anyOrder(line, e)
+}
+
+// reset forgets everything but the room for services.
+func (e *Event) reset() {
+	services := e.Services[:0]
+	*e = Event{}
+	e.Services = services
 }
 
 // field is a key of the schema.
@@ -265,7 +273,7 @@ func (p *Parser) value(f field, b []byte, i int, e *Event) int {
 	case fieldEvent:
 		return p.kind(b, i, &e.Kind)
 	case fieldBoot:
-		return p.bootID(b, i, &e.Boot)
+		return p.again(b, i, &e.Boot, &p.boot)
 	case fieldSeq:
 		return number(b, i, &e.Seq, math.MaxUint64)
 	case fieldService:

@@ -345,10 +345,9 @@ func readUint(b []byte, i int, limit uint64) (n uint64, next int) {
 	from := i
 	if i+8 <= len(b) { // most have fewer digits, which are taken at once
 		m, digits := notDigit(binary.LittleEndian.Uint64(b[i:]))
-		if count := firstByte(m); count < 8 {
-			n = eightDigits(digits << (64 - 8*count))
-			i += count
-		}
+		count := firstByte(m)
+		n = eightDigits(digits << (64 - 8*count))
+		i += count
 	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		digit := uint64(b[i] - '0')

@@ -1,6 +1,7 @@
 package connlog
 
 import (
+	"encoding/binary"
 	"time"
 )
 
@@ -123,8 +124,9 @@ func daysIn(year, month int) int {
 // clock reads timestamps. It remembers the minute of the last one, because
 // most lines are of the same minute as the line before.
 type clock struct {
-	text  [len("2006-01-02T15:04:")]byte
-	begin int64 // of that minute, in seconds since 1970
+	date  uint64 // the bytes 2006-01-
+	time  uint64 // the bytes 02T15:04; a colon follows
+	begin int64  // of that minute, in seconds since 1970
 }
 
 // written reads a timestamp in the form that appendTime writes. ok is false
@@ -133,8 +135,10 @@ func (c *clock) written(b []byte) (t time.Time, ok bool) {
 	if len(b) != timestampLen || b[19] != '.' || b[26] != 'Z' {
 		return t, false
 	}
-	if string(b[:len(c.text)]) != string(c.text[:]) && !c.minute(b) {
-		return t, false
+	if binary.LittleEndian.Uint64(b) != c.date || binary.LittleEndian.Uint64(b[8:]) != c.time || b[16] != ':' {
+		if !c.minute(b) {
+			return t, false
+		}
 	}
 	second := get2(b, 17)
 	micro := get2(b, 20)<<40 | get2(b, 22)<<20 | get2(b, 24)
@@ -159,7 +163,7 @@ func (c *clock) minute(b []byte) bool {
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 {
 		return false
 	}
-	copy(c.text[:], b)
+	c.date, c.time = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 	c.begin = minSecond + int64(dayOf(year, month, day))*secondsPerDay + int64(hour*3600+minute*60)
 	return true
 }

@@ -25,8 +25,10 @@ func number[N int | int64 | uint16 | uint64](b []byte, i int, to *N, limit uint6
 }
 
 func duration(b []byte, i int, to *time.Duration) int {
-	var us int64
-	next := number(b, i, &us, math.MaxInt64/1000)
+	us, next := readUint(b, i, math.MaxInt64/1000)
+	if next == bad && isNull(b, i) {
+		next = skipWord(b, i, "null")
+	}
 	*to = time.Duration(us) * time.Microsecond
 	return next
 }
@@ -57,11 +59,12 @@ func (p *Parser) text(b []byte, i int, to *string, in *interner) int {
 	return next
 }
 
-// bootID is text for the one string that nearly every line repeats.
-func (p *Parser) bootID(b []byte, i int, to *string) int {
-	n := len(p.boot)
-	if n > 0 && len(b)-i >= n+2 && b[i] == '"' && b[i+n+1] == '"' && string(b[i+1:i+n+1]) == p.boot {
-		*to = p.boot
+// again is text for a string that nearly every line repeats; last is that of
+// the line before.
+func (p *Parser) again(b []byte, i int, to, last *string) int {
+	n := len(*last)
+	if n > 0 && len(b)-i >= n+2 && b[i] == '"' && b[i+n+1] == '"' && string(b[i+1:i+n+1]) == *last {
+		*to = *last
 		return i + n + 2
 	}
 	if isNull(b, i) {
@@ -71,7 +74,7 @@ func (p *Parser) bootID(b []byte, i int, to *string) int {
 	text, plain, next := readString(b, i, &p.buf)
 	*to = p.names.string(text)
 	if plain {
-		p.boot = *to
+		*last = *to
 	}
 	return next
 }

@@ -20,7 +20,9 @@
 // workers and any size of chunk. It is the one part that is not done in
 // parallel, so what it does with an event decides how fast a log is read.
 //
-// [Occupancy] is such a fold: what each source held, to the microsecond.
+// Most loops need little of an event. A [Digest] takes that down on the core
+// that parses, and the loop is given the digest of each batch instead of its
+// events.
 //
 // # How it goes
 //

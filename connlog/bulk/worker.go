@@ -7,7 +7,7 @@ type worker struct {
 	options *Options
 	native  connlog.Parser
 	event   connlog.Event // for a digest
-	in      *input // whose parser it is
+	in      *input        // whose parser it is
 	parser  Parser
 	batch   *Batch
 	emit    func(*connlog.Event)

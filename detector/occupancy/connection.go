@@ -45,7 +45,7 @@ func (f *Fold) begun(s *session, n *note) {
 	s.source = f.source(n)
 	p, service, t := f.pools.all[s.pool], f.pools.services[s.service], f.sources.at(s.source)
 	of := f.nets.at(t.net)
-	s.toll, s.unprovenUntil = p.toll, s.opened
+	s.toll, s.unprovenUntil, s.told = p.toll, s.opened, now
 
 	t.load.run(t.crest.open, now)
 	of.load.run(of.crest.open, now)
@@ -114,7 +114,7 @@ func (f *Fold) rise(t *tally, of *net, service *service) {
 // fall counts one less.
 func (f *Fold) fall(s *session, t *tally, of *net, service *service, now int64) {
 	if f.clock > 0 {
-		granule, began := f.granule(now), f.granule(s.opened)
+		granule, began := f.granule(now), f.granule(s.told)
 		t.crest.endIn(granule, began)
 		of.crest.endIn(granule, began)
 		service.crest.endIn(granule, began)

@@ -111,6 +111,9 @@ func (f *Fold) take(n *note, all *Notes) {
 	case newBoot:
 		f.closeWhere(f.journal.before, func(*session) bool { return true })
 		f.pools.forget()
+		for _, p := range f.pools.all {
+			p.look(f.journal.before, f.journal.before-f.journal.shift, f.size(p))
+		}
 	case headEnds:
 		f.cross()
 		f.closeWhere(f.journal.now, func(s *session) bool { return s.head != f.journal.head })

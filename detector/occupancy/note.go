@@ -131,12 +131,15 @@ func (n *note) place(e *connlog.Event) {
 	if !e.ClientIP.IsValid() {
 		return
 	}
-	bytes := e.ClientIP.As16()
-	n.address = place{binary.BigEndian.Uint64(bytes[:8]), binary.BigEndian.Uint64(bytes[8:])}
+	n.address = placeOf(e.ClientIP.As16())
 	n.marks |= hasAddress
 	if n.address.high == 0 && n.address.low>>32 == 0xffff {
 		n.marks |= isIPv4
 	}
+}
+
+func placeOf(bytes [16]byte) place {
+	return place{binary.BigEndian.Uint64(bytes[:8]), binary.BigEndian.Uint64(bytes[8:])}
 }
 
 // The years that a log line can have, in microseconds.

@@ -190,4 +190,27 @@ func (ps *pools) told(kind connlog.Kind, list []connlog.Service, only string) {
 }
 
 // forget drops what a boot that ended had told of its services.
-func (ps *pools) forget() { clear(ps.known) }
+func (ps *pools) forget() {
+	clear(ps.known)
+	for _, p := range ps.all {
+		p.unseen = 0
+	}
+}
+
+// threads is the number of threads of all pools that a service takes one from,
+// 0 if it is not known of each.
+func (ps *pools) threads(otherwise int32) (sum int32) {
+	counted := make([]bool, len(ps.all))
+	for _, s := range ps.services {
+		if counted[s.pool] {
+			continue
+		}
+		counted[s.pool] = true
+		threads := cmp.Or(ps.all[s.pool].threads, otherwise)
+		if threads == 0 {
+			return 0
+		}
+		sum = min(sum+threads, maxThreads)
+	}
+	return sum
+}

@@ -131,19 +131,12 @@ func (f *Fold) span(r *Report) {
 func add(n int, more uint64) int { return n + int(min(more, math.MaxInt32)) }
 
 func (f *Fold) serviceRows(r *Report, e *ending) {
-	known := true
-	pools := make(map[uint16]bool)
 	for i, s := range f.pools.services {
 		if end := e.services[uint16(i)]; end != nil {
 			s = end
 		}
 		p := f.pools.all[s.pool]
 		threads := int(f.size(p))
-		if !pools[s.pool] {
-			pools[s.pool] = true
-			r.Peak.Threads += threads
-			known = known && threads > 0
-		}
 		if !s.seen {
 			continue
 		}
@@ -162,9 +155,7 @@ func (f *Fold) serviceRows(r *Report, e *ending) {
 		r.OpenAtEnd += s.openAtEnd
 		r.ThreadTime += row.ThreadTime
 	}
-	if !known {
-		r.Peak.Threads = 0
-	}
+	r.Peak.Threads = int(f.pools.threads(f.threads))
 	slices.SortFunc(r.Services, func(a, b Service) int {
 		return cmp.Or(cmp.Compare(b.ThreadTime, a.ThreadTime), cmp.Compare(a.Service, b.Service))
 	})
