@@ -37,7 +37,7 @@ type cowrieCount struct {
 
 func (p *Parser) cowrieText(line []byte) error {
 	if len(line) > 0 && line[0] == '\t' {
-		return ErrSkip // goes on with the line before
+		return ErrForeign // goes on with the line before
 	}
 	at, n, err := p.stamps.iso(line)
 	if err != nil {

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -22,6 +23,12 @@ func endlesshFormat() Format {
 
 func (p *Parser) endlessh(line []byte) error {
 	at, n, err := p.stamps.iso(line)
+	if err != nil {
+		at, n, err = p.stamps.glog(line) // of the one in Go
+	}
+	if errors.Is(err, ErrNoYear) {
+		return err
+	}
 	if err != nil || n >= len(line) || line[n] != ' ' {
 		return ErrMalformed
 	}
@@ -43,8 +50,8 @@ func (p *Parser) endlessh(line []byte) error {
 func (p *Parser) trapped(at int64, b []byte) error {
 	host, b, _ := cut(b, " port=")
 	addr, ok := address(host)
-	text, b, ok2 := cut(b, " fd=")
-	_, b, ok3 := cut(b, " n=")
+	text, b, ok2 := cutByte(b, ' ')
+	_, b, ok3 := cut(b, "n=") // fd=4 n=1/4096, or n=1/4096
 	busy, size, ok4 := cutByte(b, '/')
 	held, ok5 := number(busy)
 	threads, ok6 := number(size)
@@ -61,8 +68,8 @@ func (p *Parser) trapped(at int64, b []byte) error {
 func (p *Parser) escaped(at int64, b []byte) error {
 	host, b, _ := cut(b, " port=")
 	addr, ok := address(host)
-	text, b, ok2 := cut(b, " fd=")
-	_, b, ok3 := cut(b, " time=")
+	text, b, ok2 := cutByte(b, ' ')
+	_, b, ok3 := cut(b, "time=")
 	seconds, _, _ := cut(b, " bytes=")
 	held, ok4 := decimal(seconds)
 	if !ok || !ok2 || !ok3 || !ok4 {

@@ -75,7 +75,7 @@ func All() []Format {
 	return []Format{
 		nativeFormat(), haproxyFormat(),
 		nginxTimedFormat(), combinedFormat(), vhostFormat(), nginxJSONFormat(), nginxErrorFormat(), apacheErrorFormat(),
-		caddyFormat(), traefikFormat(), envoyFormat(), albFormat(), elbFormat(), vpcFlowFormat(),
+		caddyFormat(), traefikFormat(), traefikTCPFormat(), envoyFormat(), albFormat(), elbFormat(), vpcFlowFormat(),
 		postfixFormat(), dovecotFormat(), opensshFormat(), syslogFormat(),
 		eximFormat(), vsftpdFormat(), proftpdFormat(), squidFormat(), endlesshFormat(), cowrieFormat(), cowrieTextFormat(), gmsFormat(),
 		zeekFormat(), zeekJSONFormat(), suricataFormat(),

@@ -33,19 +33,18 @@ type refusal struct {
 }
 
 // pamRefusal reads "authentication failure; ... ruser=NAME rhost=ADDRESS
-// user=NAME" or "PAM 2 more authentication failures; ...". A name may look like
+// user=NAME" or "2 more authentication failures; ...". A name may look like
 // an address: where there are two of these, the line is refused.
 func pamRefusal(message []byte) (r refusal, err error) {
 	r.times = 1
-	if rest, ok := after(message, "PAM "); ok {
-		text, rest, _ := cutByte(rest, ' ')
-		n, ok := number(text)
-		if !ok || !bytes.HasPrefix(rest, borrow("more authentication failure")) {
+	before, b, ok := cut(message, "authentication failure")
+	if before, more := bytes.CutSuffix(before, borrow(" more ")); more {
+		n, ok := number(before[bytes.LastIndexByte(before, ' ')+1:])
+		if !ok {
 			return r, ErrSkip
 		}
 		r.times = int(min(n, maxFails))
 	}
-	_, b, ok := cut(message, "authentication failure")
 	_, b, ok2 := cutByte(b, ';')
 	if !ok || !ok2 {
 		return r, ErrSkip

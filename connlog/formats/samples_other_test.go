@@ -84,6 +84,19 @@ Nov 23 12:35:21 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) 
 1123 12:35:25.000 open ssh #2 203.0.113.7
 1123 12:35:27.500 close ssh #2 203.0.113.7 held=2.5s proven=false fails=0 client
 `},
+		{"the one in Go", "endlessh", `
+I1123 12:35:34.765962       1 client.go:58] ACCEPT host=203.0.113.24 port=43360 n=1/4096
+I1123 12:36:37.771962       1 client.go:99] CLOSE host=203.0.113.24 port=43360 time=63.006 bytes=410`, `
+1123 12:35:34.765 open endlessh #1 203.0.113.24:43360 1/4096
+1123 12:36:37.771 close endlessh #1 203.0.113.24 held=1m3.006s proven=false fails=0 client
+`},
+		{"of TCP", "traefik-tcp", `
+time="2026-11-23T12:35:16Z" level=debug msg="Handling TCP connection from 203.0.113.6:35501 to 192.0.2.1:21116"
+time="2026-11-23T12:35:17Z" level=debug msg="Handling UDP stream from 203.0.113.7:35501 to 192.0.2.1:21116"
+time="2026-11-23T12:35:18Z" level=debug msg="Error while handling 198.51.100.66"`, `
+1123 12:35:16.000 open tcp/21116 #1 203.0.113.6:35501
+1123 12:35:16.000 close tcp/21116 #1 203.0.113.6 held=0s proven=false fails=0 client
+`},
 		{"text", "cowrie-text", `
 2026-11-23T12:35:16.500000+0000 [cowrie.ssh.factory.CowrieSSHFactory] No moduli, no diffie-hellman-group-exchange-sha1
 2026-11-23T12:35:16.500000+0000 [cowrie.ssh.factory.CowrieSSHFactory] New connection: 203.0.113.6:60193 (192.0.2.1:2222) [session: 0123456789ab]
@@ -159,12 +172,29 @@ version account-id interface-id srcaddr dstaddr srcport dstport protocol packets
 Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
 Nov 23 12:35:17 mx sshd[2]: Failed password for root from 203.0.113.14 port 40101 ssh2
 Nov 23 12:35:18 mx dovecot: pop3-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.6, lip=192.0.2.1, mpid=18
+Nov 23 12:35:19 mx ftpd[1]: connection from 203.0.113.15 (x.example.org) at Mon Nov 23 12:35:19 2026
+Nov 23 12:35:19 mx sshd(pam_unix)[19939]: authentication failure; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=203.0.113.16  user=root
+Nov 23 12:35:19 mx vsftpd[19940]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=x rhost=203.0.113.17
 Nov 23 12:35:19 mx kernel: something else`, `
 1123 12:35:16.000 open smtp #1 192.0.2.7
 1123 12:35:17.000 fail ssh #0 203.0.113.14 login "root"
 1123 12:35:18.000 open pop3 #2 192.0.2.6
 1123 12:35:18.000 proven pop3 #2 192.0.2.6 login "bob"
 1123 12:35:18.000 close pop3 #2 192.0.2.6 held=0s proven=true fails=0 client
+1123 12:35:19.000 open ftp #3 203.0.113.15
+1123 12:35:19.000 close ftp #3 203.0.113.15 held=0s proven=false fails=0
+1123 12:35:19.000 fail ftp #0 203.0.113.17 login
+`},
+		{"PAM where sshd writes elsewhere", "openssh", `
+Nov 23 12:35:19 mx sshd(pam_unix)[19939]: authentication failure; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=203.0.113.16  user=root
+Nov 23 12:35:20 mx sshd(pam_unix)[19939]: 3 more authentication failures; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=203.0.113.16
+Nov 23 12:35:21 mx sshd[19939]: PAM 2 more authentication failures; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=203.0.113.16`, `
+1123 12:35:19.000 fail ssh #0 203.0.113.16 login "root"
+1123 12:35:20.000 fail ssh #0 203.0.113.16 login
+1123 12:35:20.000 fail ssh #0 203.0.113.16 login
+1123 12:35:20.000 fail ssh #0 203.0.113.16 login
+1123 12:35:21.000 fail ssh #0 203.0.113.16 login
+1123 12:35:21.000 fail ssh #0 203.0.113.16 login
 `},
 	}
 }

@@ -35,7 +35,7 @@ func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 
 // yearless finds the year of a date that has none.
 func (s *stamps) yearless(m time.Month, day, hour, min int) (time.Time, error) {
-	if m == 0 || day < 1 || day > 31 || hour < 0 || hour > 23 || min < 0 || min > 59 {
+	if m < time.January || m > time.December || day < 1 || day > 31 || hour < 0 || hour > 23 || min < 0 || min > 59 {
 		return time.Time{}, errStamp
 	}
 	date := func(year int) (time.Time, bool) {
@@ -77,3 +77,22 @@ func (s *stamps) nearest(date func(year int) (time.Time, bool)) (time.Time, erro
 }
 
 func abs(n int64) int64 { return max(n, -n) }
+
+// glog reads I1123 12:35:16.684962       1 client.go:58] at the beginning of b.
+func (s *stamps) glog(b []byte) (at int64, n int, err error) {
+	const length = len("I1123 12:35:16")
+	if len(b) < length || b[0] != 'I' || b[5] != ' ' || b[8] != ':' || b[11] != ':' {
+		return 0, 0, errStamp
+	}
+	sec := two(b[12:])
+	micros, digits, ok := behindSeconds(b[length:])
+	_, rest, ok2 := cut(b[length+digits:min(len(b), 100)], "] ")
+	if sec < 0 || sec > 60 || !ok || !ok2 {
+		return 0, 0, errStamp
+	}
+	begin, err := s.yearless(time.Month(two(b[1:])), two(b[3:]), two(b[6:]), two(b[9:]))
+	if err != nil {
+		return 0, 0, err
+	}
+	return (begin.Unix()+int64(sec))*second + micros, min(len(b), 100) - len(rest) - 1, nil
+}

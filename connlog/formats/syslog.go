@@ -107,7 +107,7 @@ func (h *syslogHead) tagged(b []byte) error {
 		}
 		h.host, b = word, rest
 	}
-	return ErrMalformed
+	return ErrForeign // syslogd 1.4.1: restart.
 }
 
 // name splits program[process].
@@ -124,7 +124,7 @@ func (h *syslogHead) name(tag []byte) {
 func syslogFormat() Format {
 	return Format{
 		Name:    "syslog",
-		Meaning: "a syslog file of several of Postfix, Dovecot, OpenSSH and HAProxy",
+		Meaning: "a syslog file of several of Postfix, Dovecot, OpenSSH, HAProxy, ProFTPD, vsftpd and ftpd",
 		inOrder: true,
 		Gives:   Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second, Note: "as much as each of the programs tells"},
 		read:    (*Parser).anyProgram,
@@ -147,6 +147,25 @@ func (p *Parser) anyProgram(line []byte) error {
 		return p.opensshMessage(h)
 	case isHAProxy(h.program):
 		return p.haproxyMessage(h.message)
+	case isVsftpd(h.program):
+		return p.vsftpdProgram(h)
+	case string(h.program) == "proftpd":
+		return p.proftpd(line)
+	case string(h.program) == "ftpd":
+		return p.ftpd(h)
 	}
 	return ErrForeign
+}
+
+// ftpd reads "connection from ADDRESS (NAME) at DATE" of the FTP servers of old;
+// the end of a connection is in no line.
+func (p *Parser) ftpd(h *syslogHead) error {
+	b, ok := after(h.message, "connection from ")
+	text, _, ok2 := cutByte(b, ' ')
+	addr, ok3 := address(text)
+	if !ok || !ok2 || !ok3 {
+		return ErrSkip
+	}
+	p.tell(&visit{addr: addr, service: ftp, from: h.at, to: h.at})
+	return nil
 }

@@ -46,10 +46,13 @@ func (p *Parser) vsftpdSyslog(line []byte) error {
 	if err := p.syslog(line); err != nil {
 		return err
 	}
-	h := &p.head
-	if !isVsftpd(h.program) {
+	if !isVsftpd(p.head.program) {
 		return ErrForeign
 	}
+	return p.vsftpdProgram(&p.head)
+}
+
+func (p *Parser) vsftpdProgram(h *syslogHead) error {
 	if !isPAM(h.program, h.message) {
 		p.spoke |= ftpSpeaks
 		return p.vsftpdMessage(h.at, h.message)
