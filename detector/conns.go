@@ -10,6 +10,10 @@ type conn struct {
 	opened     int64  // microseconds
 	head       uint32 // the last file head that named it
 	proven     bool
+	newcomer   bool // its source had proven nothing lately when it was opened
+	listed     bool // it is in its pool's list
+
+	poolPrev, poolNext *conn // see passing
 }
 
 // conns is a list of connections in the order of opening, so that the oldest
@@ -60,8 +64,9 @@ type holding struct {
 	// unprovenSum is the sum of the opening times of the unproven ones. It
 	// may wrap around; the sum of their ages, which is a difference, does not.
 	unprovenSum int64
-	place       int  // in table.holders
-	paid        toll // what the pool's toll was when the source was last run
+	took        float32 // seconds that the slowest of them took to prove itself
+	place       int     // in table.holders
+	paid        toll    // what the pool's toll was when the source was last run
 
 	// The net of the source, and its place among the members of it.
 	net                    *net

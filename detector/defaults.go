@@ -30,10 +30,26 @@ func DefaultPolicies() []Policy {
 // time. It comes first in a condition, since it is nearly always false.
 const pressed = `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5`
 
-// usual is how long connections of this pool take to prove themselves, as far
-// as it is allowed for: who proves himself on purpose as late as he can shall
-// not buy time for others with it. In a condition it is multiplied.
-const usual = `min(pool.prove_time, 12)`
+// usual is how long the slow connections of this pool take to prove themselves,
+// or those of the source itself, as far as it is allowed for: nobody shall buy
+// much time by proving himself as late as he can. In a condition it is
+// multiplied.
+const (
+	usual     = `min(max(pool.prove_time, prove_time), 12)`
+	usualHere = `min(pool.prove_time, 12)` // for nets
+	usualFew  = `min(max(pool.prove_time, prove_time), 5)`
+)
+
+// In an attack others still come and get through, or the threads were taken in
+// a rush. Where neither is so everything stands still, and those who wait are
+// no more to blame than the others. passed is how many seconds later one must
+// have come who got through; in a pool of six threads three are a rush.
+const (
+	passed     = `max(1, 2 * ` + usual + `)`
+	passedHere = `max(1, 2 * ` + usualHere + `)`
+	rush       = `pool.rush >= min(4, 0.5 * pool.threads)`
+	guilty     = `(unproven.overtaken >= ` + passed + ` || ` + rush + `)`
+)
 
 // threadHogging acts while the pool is full, within two seconds, on sources
 // that sit on many threads without having said anything of use.
@@ -53,9 +69,10 @@ func threadHogging() Policy {
 		Name: "thread-hogging",
 		When: pressed + `
 && unproven.open >= max(2, 0.04 * pool.threads)
-&& unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
+&& unproven.mean_age >= max(1.5, 3 * ` + usualFew + `)
 && unproven.open * unproven.mean_age >= 10
-&& unproven.open > 15 * proven15`,
+&& unproven.open > 15 * proven15
+&& ` + guilty,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
@@ -77,7 +94,8 @@ func netHogging() Policy {
 		Level: LevelNet,
 		When: pressed + `
 && net.unproven.others >= max(3, 0.1 * pool.threads) && pool.proven15 > 0
-&& net.unproven.mean_age >= max(5, 4 * ` + usual + `)`,
+&& net.unproven.mean_age >= max(5, 4 * ` + usualHere + `)
+&& (net.unproven.overtaken >= ` + passedHere + ` || ` + rush + `)`,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
@@ -94,7 +112,8 @@ func returning() Policy {
 		Name: "returning",
 		When: pressed + `
 && unproven.open >= 1 && unproven.mean_age >= max(4, 3 * ` + usual + `)
-&& history.returns >= 1 && proven15 < 0.015`,
+&& history.returns >= 1 && proven15 < 0.015
+&& ` + guilty,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
@@ -120,7 +139,8 @@ func spreadOut() Policy {
 		When: pressed + `
 && unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads && pool.proven15 > 0
 && unproven.mean_age >= max(7, 6 * ` + usual + `)
-&& proven15 < 0.015`,
+&& proven15 < 0.015
+&& ` + guilty,
 		For:      time.Second,
 		Averts:   true,
 		Action:   Ban,
@@ -145,7 +165,8 @@ func longUnproven() Policy {
 		Name: "long-unproven",
 		When: pressed + `
 && unproven.open >= 1 && proven15 < 0.015
-&& unproven.load1 >= max(0.3, ` + usual + ` / 15) * max(unproven.open, opens / 6)`,
+&& unproven.load1 >= max(0.3, ` + usual + ` / 15) * max(unproven.open, opens / 6)
+&& ` + guilty,
 		For:      time.Second,
 		Averts:   true,
 		Action:   Ban,
@@ -166,9 +187,10 @@ func sharedHogging() Policy {
 		Name: "shared-hogging",
 		When: pressed + `
 && unproven.open >= max(4, 0.1 * pool.threads)
-&& unproven.mean_age >= max(1.5, 3 * min(pool.prove_time, 5))
+&& unproven.mean_age >= max(1.5, 3 * ` + usualFew + `)
 && (unproven.open > max(proven15, proven / 4)
- || unproven.open >= 0.5 * pool.unproven && unproven.mean_age >= max(8, 6 * ` + usual + `))`,
+ || unproven.open >= 0.5 * pool.unproven && unproven.mean_age >= max(10, 6 * ` + usual + `))
+&& (unproven.overtaken >= ` + passed + ` || unproven.rush >= 4)`,
 		Averts:   true,
 		Action:   Suggest,
 		Duration: 10 * time.Minute,
@@ -203,8 +225,9 @@ func provenHogging() Policy {
 // for each minute of it.
 func slowHogging() Policy {
 	return Policy{
-		Name:     "slow-hogging",
-		When:     `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.load5 > 15 * proven15`,
+		Name: "slow-hogging",
+		When: `unproven.load5 >= max(2, 0.05 * pool.threads) && unproven.load5 > 15 * proven15
+&& (unproven.mean_age < ` + passed + ` || ` + guilty + `)`,
 		For:      30 * time.Second,
 		Action:   Ban,
 		Duration: 10 * time.Minute,

@@ -212,7 +212,7 @@ func TestEachDefaultActs(t *testing.T) {
 		}},
 		{"spread-out", Ban, alone, 9 * time.Second, 8 * time.Second, func(w *world) { full(w, 0, 140) }},
 		{"long-unproven", Ban, alone, 24 * time.Second, 20 * time.Second, func(w *world) { full(w, 60, 48) }},
-		{"shared-hogging", Suggest, office, 10 * time.Second, 8 * time.Second, func(w *world) { w.sitter(office, 120, time.Hour) }},
+		{"shared-hogging", Suggest, office, 12 * time.Second, 10 * time.Second, func(w *world) { w.sitter(office, 120, time.Hour) }},
 		{"proven-hogging", Suggest, eve, 2 * time.Minute, time.Minute, func(w *world) {
 			for range 30 {
 				w.visit(eve, 0, true, time.Hour)

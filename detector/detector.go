@@ -230,6 +230,10 @@ func (d *Detector) opened(e *connlog.Event) {
 	if carried {
 		return
 	}
+	c.newcomer = s.rates.proven15 < regular
+	if !c.proven {
+		p.passing.take(c)
+	}
 	s.rates.opens++
 	s.hold.net.sums.opens += d.nets.clock.e.m1
 	d.table.windows.count(s, windowOpens, d.now)
@@ -253,9 +257,25 @@ func (d *Detector) proved(e *connlog.Event) {
 	s, p := c.source, d.pools.all[c.source.key.pool]
 	d.runTo(s, p)
 	d.prove(c, p)
-	p.proofs.add(float64(d.now-c.opened) / micros)
+	d.took(c, p, float64(d.now-c.opened)/micros)
+	p.passing.proved(c, e.By, d.now)
 	d.counted(s, e)
 	d.judge(s, p)
+}
+
+// took puts in how many seconds a connection took to prove itself.
+func (d *Detector) took(c *conn, p *pool, seconds float64) {
+	p.proofs.count()
+	if seconds >= leapt {
+		return
+	}
+	s := c.source
+	s.hold.took = max(s.hold.took, float32(min(seconds, longProof)))
+	if minute := minuteOf(d.now); s.minute != minute {
+		s.minute = minute
+		p.proofs.add(seconds, d.now)
+		p.passing.expect(p.proofs.took)
+	}
 }
 
 // counted puts a proof into the figures of its source.
@@ -265,7 +285,7 @@ func (d *Detector) counted(s *source, e *connlog.Event) {
 	n.sums.prove(&d.nets.clock)
 	d.nets.trust(n, d.now)
 	if e.By == connlog.ByMessage {
-		d.table.windows.count(s, windowMessages, d.now)
+		d.table.windows.count(s, windowByMessage, d.now)
 	}
 }
 

@@ -85,8 +85,8 @@ type Evidence struct {
 
 	Opens1h         float64 `json:"opens_1h"`
 	Opens24h        float64 `json:"opens_24h"`
-	Messages1h      float64 `json:"messages_1h"`
-	Messages24h     float64 `json:"messages_24h"`
+	ByMessage1h     float64 `json:"by_message_1h"`
+	ByMessage24h    float64 `json:"by_message_24h"`
 	LoginsFailed1h  float64 `json:"logins_failed_1h"`
 	LoginsFailed24h float64 `json:"logins_failed_24h"`
 
@@ -185,8 +185,8 @@ func (d *Detector) ofSource(e *Evidence, v *view) {
 
 	e.Opens1h = round(v.lastHour(windowOpens))
 	e.Opens24h = round(v.lastDay(windowOpens))
-	e.Messages1h = round(v.lastHour(windowMessages))
-	e.Messages24h = round(v.lastDay(windowMessages))
+	e.ByMessage1h = round(v.lastHour(windowByMessage))
+	e.ByMessage24h = round(v.lastDay(windowByMessage))
 	e.LoginsFailed1h = round(v.lastHour(windowLoginsFailed))
 	e.LoginsFailed24h = round(v.lastDay(windowLoginsFailed))
 

@@ -41,6 +41,13 @@ func (v *view) unproven() int {
 	return v.s.hold.openUnproven
 }
 
+func (v *view) proveTime() float64 {
+	if v.s.hold == nil {
+		return 0
+	}
+	return float64(v.s.hold.took)
+}
+
 func (v *view) oldest() float64 {
 	if v.s.hold == nil {
 		return 0
@@ -61,6 +68,25 @@ func (v *view) meanAge() float64 {
 		return 0
 	}
 	return float64(int64(n)*v.now-v.s.hold.unprovenSum) / micros / float64(n)
+}
+
+// overtaken is how much later others were opened that got through.
+func (v *view) overtaken() float64 {
+	if v.unproven() == 0 {
+		return 0
+	}
+	return v.p.passing.overtaken(v.meanAge(), v.now)
+}
+
+// rush compares what a source sits on with what it proves. It counts one more
+// than that, since the first of few is no rush.
+func (v *view) rush() float64 {
+	n := float64(v.unproven())
+	if n == 0 {
+		return 0
+	}
+	rate := float64(max(v.s.rates.proven, v.s.rates.proven15))
+	return n / (1 + v.p.passing.expected(v.meanAge(), rate, v.now))
 }
 
 // lastHour and lastDay are what a source has done of a kind.
@@ -123,6 +149,8 @@ func sourceFigures() []figure {
 			func(v *view) float64 { return float64(v.s.rates.proven) }},
 		{Figure{"proven15", "per minute", "the same, averaged over 15 minutes"},
 			func(v *view) float64 { return float64(v.s.rates.proven15) }},
+		{Figure{"prove_time", "seconds", "how long the slowest of its connections took to prove themselves, since it holds threads; 30 at the most, 0 if none has"},
+			(*view).proveTime},
 		{Figure{"short", "per minute", "its connections that ended unproven within a second"},
 			func(v *view) float64 { return float64(v.s.rates.short) }},
 		{Figure{"blame", "refusals", "busy refusals it caused in all: of each one its share of the threads held then"},
@@ -134,10 +162,10 @@ func sourceFigures() []figure {
 			func(v *view) float64 { return v.lastHour(windowOpens) }},
 		{Figure{"opens_24h", "connections", "connections it opened in the last 24 hours"},
 			func(v *view) float64 { return v.lastDay(windowOpens) }},
-		{Figure{"messages_1h", "connections", "its connections in the last hour that proved themselves by a message"},
-			func(v *view) float64 { return v.lastHour(windowMessages) }},
-		{Figure{"messages_24h", "connections", "the same in the last 24 hours"},
-			func(v *view) float64 { return v.lastDay(windowMessages) }},
+		{Figure{"by_message_1h", "connections", "its connections in the last hour that proved themselves by a message"},
+			func(v *view) float64 { return v.lastHour(windowByMessage) }},
+		{Figure{"by_message_24h", "connections", "the same in the last 24 hours"},
+			func(v *view) float64 { return v.lastDay(windowByMessage) }},
 		{Figure{"logins_failed_1h", "logins", "its failed logins in the last hour"},
 			func(v *view) float64 { return v.lastHour(windowLoginsFailed) }},
 		{Figure{"logins_failed_24h", "logins", "its failed logins in the last 24 hours"},
@@ -157,6 +185,10 @@ func sourceFigures() []figure {
 			(*view).oldestUnproven},
 		{Figure{"unproven.mean_age", "seconds", "mean age of its open unproven connections, 0 if none"},
 			(*view).meanAge},
+		{Figure{"unproven.overtaken", "seconds", "how much later than these, on average, the latest connections of the pool were opened that have proven themselves, of three sources; 0 if earlier"},
+			(*view).overtaken},
+		{Figure{"unproven.rush", "times", "how many times as many of these there are as it would have proven in that time, which begins with the latest that got through"},
+			(*view).rush},
 
 		{Figure{"history.bans", "bans", "earlier bans of the source that are remembered"},
 			func(v *view) float64 { return float64(v.history().bans) }},
@@ -190,10 +222,12 @@ func poolFigures() []figure {
 			func(v *view) float64 { return v.p.proofs.m1 }},
 		{Figure{"pool.proven15", "per minute", "the same, averaged over 15 minutes"},
 			func(v *view) float64 { return v.p.proofs.m15 }},
-		{Figure{"pool.prove_time", "seconds", "how long connections took to prove themselves, of those of about the last minute; the mean over the time of their threads, so that the slow ones count"},
-			func(v *view) float64 { return v.p.proofs.took() }},
+		{Figure{"pool.prove_time", "seconds", "how long the slow ones took to prove themselves in about the last minute: a tenth of the sources that did, and three of them at the least, took as long or longer; to within a tenth"},
+			func(v *view) float64 { return v.p.proofs.slow() }},
 		{Figure{"pool.scan_wait", "seconds", "how long messages waited for a scanner, on average of those of the last minute that did"},
 			func(v *view) float64 { return v.p.scans.wait() }},
+		{Figure{"pool.rush", "times", "how many times as many newcomers as usual came, of those in the pool that are unproven and that nobody has overtaken by max(1, 2 * min(pool.prove_time, 12)) seconds; infinite while it is not known who gets through"},
+			func(v *view) float64 { return v.p.passing.rush(v.now) }},
 	}
 }
 

@@ -123,7 +123,7 @@ func (d *Detector) enter(e *connlog.Event) {
 
 func (d *Detector) changeBoot(boot string) {
 	d.closeAll()
-	d.pools.forget()
+	d.pools.forget(d.now)
 	d.head.reading = false
 	if d.stats.Boots > 0 {
 		d.ended = append(d.ended, d.boot)
@@ -235,6 +235,7 @@ func (d *Detector) prove(c *conn, p *pool) {
 	c.proven = true
 	h.insert(c)
 	p.unproven--
+	p.passing.leave(c)
 }
 
 // release takes the thread back. Source and pool are run up to now.
@@ -249,6 +250,7 @@ func (d *Detector) release(c *conn) {
 	if !c.proven {
 		p.unproven--
 	}
+	p.passing.leave(c)
 	if h.open == 0 {
 		p.sources--
 		d.nets.leave(h)

@@ -52,6 +52,15 @@ func (v *view) blame1() float64 {
 	return float64(v.s.blame1)
 }
 
+// netOvertaken is overtaken for the net in view.
+func (v *view) netOvertaken() float64 {
+	n := v.net()
+	if n.unproven == 0 {
+		return 0
+	}
+	return v.p.passing.overtaken(n.meanAge(v.now), v.now)
+}
+
 // netFigures are about the net of a source, or the net that is judged.
 func netFigures() []figure {
 	return []figure{
@@ -80,6 +89,8 @@ func netFigures() []figure {
 			func(v *view) float64 { return float64(v.net().others()) }},
 		{Figure{"net.unproven.mean_age", "seconds", "mean age of its open unproven connections, 0 if none"},
 			func(v *view) float64 { return v.net().meanAge(v.now) }},
+		{Figure{"net.unproven.overtaken", "seconds", "how much later than these, on average, the latest connections of the pool were opened that have proven themselves, of three sources; 0 if earlier"},
+			(*view).netOvertaken},
 
 		{Figure{"net.opens", "per minute", "connections its sources opened"},
 			func(v *view) float64 { return v.netRate(v.net().sums.opens) }},

@@ -25,6 +25,8 @@ type oracle struct {
 	unseen map[string]int  // threads held beyond those of conns, by pool
 	// By pool: busy refusals, and what of them nobody is charged for.
 	refusals, unblamed map[string]float64
+	passages           []passage
+	restarts           []float64
 }
 
 type oracleKey struct{ pool, addr string }
@@ -40,6 +42,9 @@ type history struct {
 type span struct {
 	from, to, provenAt float64
 	of                 *history
+	source             string
+	newcomer, carried  bool
+	seen               float64 // when it was opened, or carried over
 }
 
 type mark struct{ at, n float64 }
@@ -111,6 +116,9 @@ func (o *oracle) observe(e *connlog.Event) {
 	o.now = e.Time.Sub(epoch).Seconds()
 	if e.Boot != o.boot {
 		o.closeAllBut(nil)
+		if o.boot != "" {
+			o.restarts = append(o.restarts, o.now)
+		}
 		o.boot, o.named = e.Boot, nil
 		clear(o.unseen)
 	}
@@ -141,7 +149,8 @@ func (o *oracle) observe(e *connlog.Event) {
 			count("trusted", 1)
 		}
 		o.conns[e.Conn] = c
-		c.of = o.of(e)
+		c.of, c.carried, c.seen = o.of(e), carried, o.now
+		c.source, c.newcomer = o.level.Source(e.ClientIP).String(), !carried && o.isNewcomer(c.of)
 		c.of.spans = append(c.of.spans, c)
 		if !carried {
 			count("opens", 1)
@@ -156,10 +165,11 @@ func (o *oracle) observe(e *connlog.Event) {
 			return
 		} else if c != nil {
 			c.provenAt = o.now
+			o.passed(c, e.By)
 		}
 		count("proven", 1)
 		if e.By == connlog.ByMessage {
-			count("messages", 1)
+			count("by_message", 1)
 		}
 	case connlog.Fail:
 		count("fails", 1)
@@ -226,6 +236,7 @@ func (h *history) figures(now float64) map[string]float64 {
 	if f["unproven.open"] > 0 {
 		f["unproven.mean_age"] = ages / f["unproven.open"]
 	}
+	f["prove_time"] = h.proveTime(now)
 	for _, name := range []string{"opens", "fails", "logins_failed", "refused", "proven", "short"} {
 		for _, m := range h.marks[name] {
 			f[name] += m.n * math.Exp((m.at-now)/60)
@@ -239,11 +250,31 @@ func (h *history) figures(now float64) map[string]float64 {
 		f["blame"] += m.n
 		f["blame1"] += m.n * math.Exp((m.at-now)/60)
 	}
-	for _, name := range []string{"opens", "messages", "logins_failed"} {
+	for _, name := range []string{"opens", "by_message", "logins_failed"} {
 		f[name+"_1h"] = inWindow(h.marks[name], now, 3600, 600)
 		f[name+"_24h"] = inWindow(h.marks[name], now, 24*3600, 2*3600)
 	}
 	return f
+}
+
+// proveTime is the longest that one of those took that were proven since the
+// last moment without any.
+func (h *history) proveTime(now float64) (longest float64) {
+	since := now
+	for moved := true; moved; {
+		moved = false
+		for _, c := range h.spans {
+			if c.seen < since && c.to > since {
+				since, moved = c.seen, true
+			}
+		}
+	}
+	for _, c := range h.spans {
+		if took := c.provenAt - c.from; c.provenAt >= since && c.provenAt <= now && c.to > since && took < leapt {
+			longest = max(longest, min(took, longProof))
+		}
+	}
+	return longest
 }
 
 // inWindow counts the marks of the last so many seconds, those of the stretch
@@ -317,6 +348,7 @@ func compareWithOracle(t *testing.T, seed int, level connlog.Level, events []con
 		}
 		for k, h := range o.hist {
 			want := h.figures(o.now)
+			o.addPassing(want, "unproven.", k.pool, d.pools.byName[k.pool].passing.usual)
 			for name, got := range d.figuresOf(k) {
 				if !agree(name, got, want[name]) {
 					t.Fatalf("seed %d, line %d, %s of %v: %v, the oracle has %v", seed, i, name, k, got, want[name])
@@ -349,6 +381,9 @@ func comparePools(t *testing.T, seed int, d *Detector, o *oracle) {
 		if p.Refusals != o.refusals[p.Name] || !agree("unblamed", p.Unblamed, o.unblamed[p.Name]) {
 			t.Fatalf("seed %d, pool %s: %v of %v refusals are unblamed, the oracle has %v of %v",
 				seed, p.Name, p.Unblamed, p.Refusals, o.unblamed[p.Name], o.refusals[p.Name])
+		}
+		if got, want := d.rushIn(p.Name), o.rush(p.Name, d.pools.byName[p.Name].passing.usual); !agree("pool.rush", got, want) {
+			t.Fatalf("seed %d, at %v: the rush in pool %s is %v, the oracle has %v", seed, o.now, p.Name, got, want)
 		}
 		if sum := d.blameIn(p.Name) + p.Unblamed; !agree("blame", sum, p.Refusals) {
 			t.Fatalf("seed %d, pool %s: the blame adds up to %v of %v refusals", seed, p.Name, sum, p.Refusals)

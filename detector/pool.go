@@ -24,50 +24,8 @@ type pool struct {
 	toll     toll
 	proofs   proofs
 	scans    scans
+	passing  passing
 	nets     map[uint64]*net // by nets.keyOf
-}
-
-// proofs are the connections that proved themselves, per minute, and how long
-// those of the last minute took to do so.
-type proofs struct {
-	m1, m15 float64
-	seconds float64 // that those of m1 took, together
-	squares float64 // of these times, together
-}
-
-func (q *proofs) fade(d decay) {
-	q.m1 *= 1 - d.m1
-	q.m15 *= 1 - d.m15
-	q.seconds *= 1 - d.m1
-	q.squares *= 1 - d.m1
-}
-
-// longProof is the longest time, in seconds, that a proof counts with, and
-// leapt one that no proof takes: the clock has leapt meanwhile.
-const (
-	longProof = 30
-	leapt     = 600
-)
-
-func (q *proofs) add(seconds float64) {
-	q.m1++
-	q.m15 += per15
-	if seconds < leapt {
-		seconds = min(seconds, longProof)
-		q.seconds += seconds
-		q.squares += seconds * seconds
-	}
-}
-
-// took is the mean time of the last proofs, each weighted by itself: half of
-// those who come may be through at once, but whoever looks at the threads sees
-// those that take their time. It does not fade while there are no proofs, until
-// those before are long over.
-func (q *proofs) took() float64 {
-	if q.m1 < 1e-9 || q.seconds <= 0 { // of one proof, twenty minutes later
-		return 0
-	}
-	return q.squares / q.seconds
 }
 
 // scans are the messages that waited for a scanner.
@@ -214,11 +172,12 @@ func (ps *pools) told(e *connlog.Event, now int64) (over int) {
 }
 
 // forget drops what a boot that ended had told of its services.
-func (ps *pools) forget() {
+func (ps *pools) forget(now int64) {
 	clear(ps.service)
 	ps.lastPool = nil
 	for _, p := range ps.all {
 		p.unseen = 0
+		p.passing.restart(now)
 	}
 }
 

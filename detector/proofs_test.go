@@ -2,50 +2,114 @@ package detector
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
 
-// TestProofsOfAPool holds the time that proofs take against a plain mean over
-// thread time with the weights that an average over one minute gives.
+// TestProofsOfAPool holds what is usual against a plain count of who took how
+// long, each weighed as an average over one minute does.
 func TestProofsOfAPool(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
 	var q proofs
-	if q.took() != 0 {
-		t.Errorf("%v seconds for no proof", q.took())
+	type took struct {
+		at      int64
+		seconds float64
 	}
-	took := []float64{1, 2, 30, 4, longProof}
-	for i, s := range append(took[:4:4], 60) { // a minute counts as half of one
-		if i > 0 {
-			q.fade(decayOver(int64(20 * time.Second / time.Microsecond)))
+	var all []took
+	now := int64(0)
+	for range 400 {
+		step := int64(r.ExpFloat64() * 5 * micros)
+		if r.IntN(50) == 0 {
+			step *= 20
 		}
-		q.add(s)
+		now += step
+		q.fade(decayOver(step))
+		q.count()
+		s := 0.2 * math.Exp(2*r.NormFloat64())
+		q.add(s, now)
+		all = append(all, took{now, min(s, longProof)})
+
+		weight := func(p took) float64 { return math.Exp(-float64(now-p.at) / 60 / micros) }
+		sum := 0.0
+		for _, p := range all {
+			sum += weight(p)
+		}
+		slowest := slices.SortedFunc(slices.Values(all), func(a, b took) int {
+			if a.seconds > b.seconds {
+				return -1
+			}
+			return 1
+		})
+		slow := max(slowPart*sum, min(slowSources, sum/2))
+		// Two may weigh just as much; then either will do.
+		near := func(got, slow float64) bool {
+			i := 0
+			for slow -= weight(slowest[0]); slow > 0; slow -= weight(slowest[i]) {
+				i++
+			}
+			want := max(slowest[i].seconds, tookFirst)
+			return got >= 0.9*want && got <= 1.1*want
+		}
+		if got := q.slow(); !near(got, slow*(1-1e-9)) && !near(got, slow*(1+1e-9)) {
+			t.Fatalf("seed %d: %v seconds for the slowest %v of %v", seed, got, slow, sum)
+		}
 	}
-	var sum, squares, weights, weights15 float64
-	for i, s := range took {
-		age := 20 * float64(len(took)-1-i)
-		sum += s * math.Exp(-age/60)
-		squares += s * s * math.Exp(-age/60)
-		weights += math.Exp(-age / 60)
-		weights15 += math.Exp(-age/900) / 15
+}
+
+func TestProofsFade(t *testing.T) {
+	var q proofs
+	if q.slow() != 0 {
+		t.Errorf("%v seconds for no proof", q.slow())
+	}
+	for range 3 {
+		q.count()
+		q.add(2, 0)
 	}
 	for _, c := range []struct {
-		name      string
-		got, want float64
-	}{{"proven", q.m1, weights}, {"proven15", q.m15, weights15}, {"prove_time", q.took(), squares / sum}} {
-		if math.Abs(c.got-c.want) > 1e-9*c.want {
-			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
+		after time.Duration
+		want  float64
+	}{{0, 2}, {15 * time.Minute, 2}, {time.Hour, 0}} {
+		q.fade(decayOver(c.after.Microseconds()))
+		if got := q.slow(); got < 0.9*c.want || got > 1.1*c.want {
+			t.Errorf("after %v: %v, want %v", c.after, got, c.want)
 		}
 	}
-	q.add(3600) // the clock has leapt
-	if got := q.took(); math.Abs(got-squares/sum) > 1e-9 || q.m1 < weights+0.9 {
-		t.Errorf("%v seconds after a leap of the clock, before it %v", got, squares/sum)
+	if q.m1 > 1e-9 {
+		t.Errorf("%v a minute", q.m1)
 	}
-	q.fade(decayOver(int64(15 * time.Minute / time.Microsecond)))
-	if got := q.took(); math.Abs(got-squares/sum) > 1e-6 {
-		t.Errorf("after a quarter of an hour without proofs they took %v, before %v", got, squares/sum)
-	}
-	q.fade(decayOver(int64(time.Hour / time.Microsecond)))
-	if q.took() != 0 {
-		t.Errorf("%v seconds, an hour after the last proof", q.took())
+}
+
+// TestNobodyAloneSaysWhatIsUsual: not one who proves a connection each minute
+// as late as it can, nor one who does it each second.
+func TestNobodyAloneSaysWhatIsUsual(t *testing.T) {
+	for name, every := range map[string]time.Duration{"each minute": time.Minute, "each second": time.Second} {
+		w := watch1(t, Options{})
+		w.threads = 200
+		p := w.d.pools.of("www", w.d.now)
+		for i := range 600 {
+			for k := range 3 {
+				id := w.connect(unrelated(i%20*3 + k))
+				w.wait(100 * time.Millisecond)
+				w.prove(id)
+				w.close(id, "client")
+			}
+			if i%max(int(every/time.Second), 1) == 0 {
+				late := w.connect(ip(1))
+				w.open[late].at = w.now
+				w.wait(500 * time.Millisecond)
+				if i >= 60 {
+					w.d.open[late].opened = w.d.now - 29*micros
+				}
+				w.prove(late)
+				w.close(late, "client")
+			}
+			w.wait(time.Second)
+		}
+		if got := p.proofs.slow(); got > 0.15 {
+			t.Errorf("%s: %v seconds are usual, want 0.1", name, got)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type key struct {
 type source struct {
 	key      key
 	queue    queue  // where in table.resting it is
+	minute   uint8  // minuteOf its last proof that proofs has counted; 0: none
 	first    uint32 // Unix seconds when it was first seen
 	at       int64  // microseconds up to which all figures are run
 	all      load

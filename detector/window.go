@@ -23,7 +23,7 @@ type windowKind uint8
 
 const (
 	windowOpens windowKind = iota
-	windowMessages
+	windowByMessage
 	windowLoginsFailed
 )
 

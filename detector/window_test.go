@@ -46,8 +46,8 @@ func TestWindowsMove(t *testing.T) {
 		got := longCounts(d, 1)
 		for name, want := range map[string]float64{
 			"opens_1h": step.opens1h, "opens_24h": step.opens24h,
-			"messages_1h": 6 * step.part1h, "logins_failed_1h": 6 * step.part1h,
-			"messages_24h": 6 * step.opens24h / 7, "logins_failed_24h": 6 * step.opens24h / 7,
+			"by_message_1h": 6 * step.part1h, "logins_failed_1h": 6 * step.part1h,
+			"by_message_24h": 6 * step.opens24h / 7, "logins_failed_24h": 6 * step.opens24h / 7,
 		} {
 			if !agree(name, got[name], want) {
 				t.Errorf("after %v: %s is %v, want %v", step.at, name, got[name], want)
@@ -120,7 +120,7 @@ func TestFewIsAWindow(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 6))
-	kinds := []windowKind{windowOpens, windowMessages, windowLoginsFailed}
+	kinds := []windowKind{windowOpens, windowByMessage, windowLoginsFailed}
 	ws := new(windows)
 	now, most := epoch.UnixMicro(), 0
 	for range 1000 {

@@ -150,8 +150,8 @@ func didWords(e detector.Evidence) []string {
 	}
 	if e.Opens24h >= 1 {
 		line := fmt.Sprintf("In 24 hours: %s (%.0f in the last hour)", count(whole(e.Opens24h), "connection", "connections"), e.Opens1h)
-		if e.Messages24h >= 1 {
-			line += fmt.Sprintf(", %s with mail", count(whole(e.Messages24h), "one", "ones"))
+		if e.ByMessage24h >= 1 {
+			line += fmt.Sprintf(", %s with mail", count(whole(e.ByMessage24h), "one", "ones"))
 		}
 		if e.LoginsFailed24h >= 1 {
 			line += ", " + count(whole(e.LoginsFailed24h), "failed login", "failed logins")
