@@ -8,7 +8,7 @@ ranks source addresses by the threads they hold, and bans those that hold them
 against others. A ban ends the sessions of its source: their threads are free.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 found something
-(check: the address is banned; why: the cause is an attack).`
+(check: the address is banned; why, analyze: the cause is an attack).`
 
 const serveHelp = `Runs the services of the configuration, the connection log, the detector and the
 banned-host list in one process. Without a configuration file it serves smtp,
@@ -106,8 +106,9 @@ ones where none is in force. Who is on the allow list is no suspect.
 With an address or a prefix: says what list and log know of it, by which policy
 it was found, with what evidence, and what a ban of it would have changed.
 
-LOG are finished files, plain, gzip or zstd, in any order, or - for standard
-input. Without any, it is the configured log, read back by read_back or --last.
+LOG are finished files of any format that overstay formats lists, plain or
+compressed, in any order, or - for standard input. Without any, it is the
+configured log, read back by read_back or --last.
 A file whose name is an address is named as ./ADDRESS.
 
 Times are local or RFC 3339. 15:04 is the last such time in the log; 2h is two
@@ -115,17 +116,42 @@ hours before its end.
 
 Exit codes: 0 no attack, 3 an attack is a cause (without an address only).`
 
-const analyzeHelp = `Applies policies to finished logs, and says what they would have done: when, to
-whom, for how long and on what grounds; and how many refusals that would have
-averted, a suggestion being counted as if it were approved at once. The same
-code decides as in serve and detect, so on a log of theirs it finds what they
-found. The allow list, the list's history and the addresses of this machine are
-not asked.
+const analyzeHelp = `Says of finished logs, of overstay or of another server, who held the threads,
+when all were held, why clients were turned away and what would help. A log is
+ranked by what it can tell: overstay formats lists that, and what is not known
+is left out, or null in JSON, never 0.
 
-LOG are finished files, plain, gzip or zstd, in any order, or - for standard
-input. Of the file that --policy names, only [[policy]] and [detector] count.
-Lines that are no events are counted and skipped; a file that cannot be read is
-said, and the exit code is 1 although the others are told of.`
+Where clients were turned away, or with --policy, it also says what policies
+would have done: when, to whom and on what grounds, and how many refusals that
+would have averted, a suggestion being counted as if it were approved at once.
+The same code decides as in serve and detect, so on a log of theirs it finds
+what they found. The allow list, the list's history and the addresses of this
+machine are not asked, but by --suggest, which puts what is found on the list,
+where it waits for overstay review.
+
+LOG are finished files or patterns, plain, gzip, zstd, bzip2 or xz, in any
+order, or - for standard input. Of the file that --policy names, only [[policy]]
+and [detector] count. Lines that are none of the format are counted and skipped;
+a file that cannot be read is said, and the exit code is 1 although the others
+are told of.
+
+A connection that is open at the end counts up to there. An end that says how
+long it took began that long before; any other end without a beginning is
+counted and left out. Where stamps are coarse a peak is a range.
+
+Exit codes: 0 no attack, 3 an attack is a cause.`
+
+const convertHelp = `Writes finished logs of another server to standard output as overstay's own
+connection log, in the order of time, so that why, top, analyze and policies
+work on them. Each line says from which line it comes ("line"), and of several
+files from which ("file"). What did not become a line is counted on standard
+error.`
+
+const formatsHelp = `Lists the logs that can be read, each by the name that --format knows, with what
+it can tell: opens (that a connection began), durations (how long it held its
+thread), outcomes (logins, messages, requests and failures), refusals (whom the
+server turned away), and how fine its stamps are. Which one a file has is seen
+by its content, unless --format says.`
 
 const policyDiffHelp = `Applies the policies of two configuration files to the same finished logs, and
 says which decisions only one of them makes, which both make at another time,

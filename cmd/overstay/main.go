@@ -20,7 +20,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong flags, arguments or configuration
-	exitFound  = 3 // check: banned; why: an attack
+	exitFound  = 3 // check: banned; why, analyze: an attack
 )
 
 func main() {

@@ -86,7 +86,7 @@ func newRoot(g *global) *cobra.Command {
 	)
 	root.AddCommand(
 		newServe(g), newDetect(g), newDemo(g),
-		newTop(g), newWhy(g), newBans(g), newCheck(g), newHistory(g), newAnalyze(g), newPolicy(g),
+		newTop(g), newWhy(g), newBans(g), newCheck(g), newHistory(g), newAnalyze(g), newConvert(g), newFormats(g), newPolicy(g),
 		newReview(g), newBan(g), newUnban(g), newAllow(g), newImport(g), newExport(g),
 		newUser(g), newConfig(g), newVersion(g),
 	)

@@ -97,9 +97,12 @@ func heldText(r *occupancy.Report, g formats.Gives) string {
 // mostText writes the peak of a pool.
 func mostText(p occupancy.Peak) string {
 	text := rangeText(p.Low, p.High)
-	if p.Threads > 0 {
-		text += fmt.Sprintf(" of %s", count(p.Threads, "thread", "threads"))
-	} else {
+	switch {
+	case p.Threads > 0:
+		text += " of " + count(p.Threads, "thread", "threads")
+	case p.High == 1:
+		text += " thread"
+	default:
 		text += " threads"
 	}
 	return text + " at once, " + whenText(p.At)

@@ -163,12 +163,14 @@ func TestWhyAsJSON(t *testing.T) {
 		show func(u *ui) error
 		keys string
 	}{
-		"why":      {func(u *ui) error { return u.why(fixedWhy("www", 3), 5, newYear) }, "verdict attack from to reports earlier allowed unaccused log"},
-		"source":   {func(u *ui) error { return u.whySource(fixedSource("www"), 5, newYear) }, "source state entries allowed guarded history log seen place sources ranks pools decisions effect"},
-		"analysis": {func(u *ui) error { return u.printJSON(viewAnalysis(&app.Analysis{Occupancy: &occupancy.Report{}}, nil, false)) },
+		"why":    {func(u *ui) error { return u.why(fixedWhy("www", 3), 5, newYear) }, "verdict attack from to reports earlier allowed unaccused log"},
+		"source": {func(u *ui) error { return u.whySource(fixedSource("www"), 5, newYear) }, "source state entries allowed guarded history log seen place sources ranks pools decisions effect"},
+		"analysis": {func(u *ui) error {
+			return u.printJSON(viewAnalysis(&app.Analysis{Occupancy: &occupancy.Report{}}, nil, false))
+		},
 			"files from to connections orphans open_at_end sources net_count thread_seconds peak services by ranking nets full suggestions verdict gives " +
 				"log policies decisions pools unaccused"},
-		"diff":     {func(u *ui) error { return u.policyDiff(&app.PolicyDiff{}, 5) }, "log equal same only_old only_new changed pools"},
+		"diff": {func(u *ui) error { return u.policyDiff(&app.PolicyDiff{}, 5) }, "log equal same only_old only_new changed pools"},
 	} {
 		v := fields(c.show)
 		for _, key := range strings.Fields(c.keys) {
@@ -215,8 +217,8 @@ func TestLongListsDoNotFlood(t *testing.T) {
 		why.Allowed = append(why.Allowed, why.Allowed[0])
 	}
 	for name, show := range map[string]func(u *ui, most int) error{
-		"why":      func(u *ui, most int) error { return u.why(why, most, newYear) },
-		"source":   func(u *ui, most int) error { return u.whySource(source, most, newYear) },
+		"why":    func(u *ui, most int) error { return u.why(why, most, newYear) },
+		"source": func(u *ui, most int) error { return u.whySource(source, most, newYear) },
 		"analysis": func(u *ui, most int) error {
 			return u.analysis(&app.Analysis{Decisions: decisions, Occupancy: &occupancy.Report{Full: make([]occupancy.Full, 1000)}}, analysisShown{most: most})
 		},

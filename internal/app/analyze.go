@@ -174,12 +174,21 @@ func (s *study) addUp(ctx context.Context) (err error) {
 	if s.outside() {
 		return &OutOfRangeError{From: s.Read.From, To: s.Read.To}
 	}
+	s.rank()
+	return nil
+}
+
+// rank makes the report. A log that tells of connections only if its server was
+// told to write them down, and has none, tells of none.
+func (s *study) rank() {
+	if g := &s.Read.Gives; s.fold.Report(occupancy.ByThreadTime, 1).Connections == 0 {
+		g.Opens, g.Durations = false, false
+	}
 	s.By = s.options.By
 	if s.By == "" {
 		s.By = bestFigure(s.Read.Gives)
 	}
 	s.Occupancy = s.fold.Report(s.By, s.options.Top)
-	return nil
 }
 
 // begin makes a fold for logs that can tell so much.
@@ -242,17 +251,12 @@ func (s *study) again(ctx context.Context) (err error) {
 	return err
 }
 
-// mostShown is how many sources a timeline tells apart.
-const mostShown = 8
-
 // show begins a timeline of those who held most.
 func (s *study) show() {
 	r := s.Occupancy
-	for _, h := range s.fold.Report(occupancy.ByThreadTime, mostShown).Ranking {
-		s.Shown = append(s.Shown, h.Source)
-	}
+	s.Shown = toBeShown(s.fold.Report(occupancy.ByThreadTime, mostRanked))
 	s.timeline = occupancy.NewTimeline(occupancy.TimelineOptions{
-		From: r.From, To: r.To, Buckets: s.options.Buckets, Sources: s.Shown, Service: s.options.Service,
+		From: r.From, To: r.To, Buckets: s.options.Buckets, Sources: s.Shown, Service: s.options.Service, Threads: s.logs.Format.Threads.Each,
 	})
 }
 

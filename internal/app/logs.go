@@ -138,6 +138,7 @@ type reader struct {
 	// begin is called before the first event, with what the logs can tell as far
 	// as that is known by then.
 	begin func(formats.Gives)
+	files func(name string)           // called for each file, before its events
 	event func(*connlog.Event, where) // an event is valid until it returns
 }
 
@@ -221,6 +222,9 @@ func (r *reading) batch(b *bulk.Batch) {
 	if r.file != b.File {
 		r.file, r.newer = b.File, false
 		r.number++
+		if r.to.files != nil {
+			r.to.files(b.File.Name)
+		}
 	}
 	for _, line := range b.Malformed {
 		r.logger.Debug("malformed line skipped", "path", b.File.Name, "line", line.Line, "error", line.Err)

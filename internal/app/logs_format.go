@@ -121,9 +121,7 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 			return bulk.Format{}, ErrFormatUnknown
 		}
 	}
-	d.mu.Lock()
-	d.known[format.Name] = format
-	d.mu.Unlock()
+	d.met(format, head)
 	if format.Name == bulk.Native {
 		return bulk.Format{}, nil
 	}
@@ -142,6 +140,29 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 		f.New = func() bulk.Parser { return &lines{parser, d} }
 	}
 	return f, nil
+}
+
+// met notes that a file of a format was met.
+func (d *dialects) met(format formats.Format, head []byte) {
+	if format.Name == bulk.Native {
+		if g, ok := convertedGives(head); ok {
+			format.Gives = g
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old, ok := d.known[format.Name]; ok { // Another file of it may tell less.
+		format.Gives = both(old.Gives, format.Gives)
+	}
+	d.known[format.Name] = format
+}
+
+// both is what two logs can tell together.
+func both(a, b formats.Gives) formats.Gives {
+	return formats.Gives{
+		Opens: a.Opens && b.Opens, Durations: a.Durations && b.Durations, Outcomes: a.Outcomes && b.Outcomes,
+		Refusals: a.Refusals && b.Refusals, Clock: max(a.Clock, b.Clock), Note: a.Note,
+	}
 }
 
 // detect says what the beginning of a file looks like. One that is empty, or
@@ -204,19 +225,10 @@ func (d *dialects) gives(names ...string) formats.Gives {
 		names = slices.Sorted(maps.Keys(d.known))
 	}
 	all := formats.Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true}
-	var notes, said []string
+	var notes []string
 	for _, name := range names {
-		if slices.Contains(said, name) {
-			continue
-		}
-		said = append(said, name)
 		g := d.known[name].Gives
-		all.Opens = all.Opens && g.Opens
-		all.Durations = all.Durations && g.Durations
-		all.Outcomes = all.Outcomes && g.Outcomes
-		all.Refusals = all.Refusals && g.Refusals
-		all.Clock = max(all.Clock, g.Clock)
-		if g.Note != "" && !slices.Contains(notes, g.Note) {
+		if all = both(all, g); g.Note != "" && !slices.Contains(notes, g.Note) {
 			notes = append(notes, g.Note)
 		}
 	}
