@@ -66,7 +66,7 @@ func textOf(stored io.Reader) (text io.Reader, kind Compression, end func(), err
 	case Bzip2:
 		return &unpacked{bzip2.NewReader(bufio.NewReaderSize(whole, storedBytes))}, kind, end, nil
 	case XZ:
-		return nil, kind, nil, ErrXZ
+		return &unpacked{newXZReader(whole)}, kind, end, nil
 	}
 	return whole, kind, end, nil
 }

@@ -127,7 +127,7 @@ func TestUnreadable(t *testing.T) {
 		t.Fatalf("%d events, errors %v, files %+v", len(got.events), got.errs, got.files)
 	}
 	all := errors.Join(got.errs...)
-	if !errors.Is(all, fs.ErrNotExist) || !errors.Is(all, bulk.ErrXZ) {
+	if !errors.Is(all, fs.ErrNotExist) || !errors.Is(all, connlog.ErrCompressed) {
 		t.Errorf("errors: %v", all)
 	}
 	for _, err := range got.errs {

@@ -58,7 +58,6 @@
 // folding go on at the same time.
 //
 // Absent on purpose: globs and flags, following a file that grows ([connlog]
-// does), merging logs of several servers, xz (no library of it is worth
-// another dependency: pipe it through xz -dc), and mapping files into memory,
-// which saves a copy and costs the process its life if one is cut short.
+// does), merging logs of several servers, and mapping files into memory, which
+// saves a copy and costs the process its life if one is cut short.
 package bulk

@@ -77,6 +77,9 @@ type Format struct {
 	// Skips says of an error of Parse that the line is in good order and tells
 	// nothing. Nil: each error is a malformed line.
 	Skips func(error) bool
+	// Undigested says that batches of it have events even if there is a Digest:
+	// they are not in the order in which they are to be taken in.
+	Undigested bool
 	// Begins returns the time of the first event in a head, zero if there is
 	// none, by which files are put in order. Nil: a new parser is asked.
 	Begins func(head []byte) time.Time
@@ -99,7 +102,7 @@ type Placed interface {
 // Compression of an input, as its first bytes tell.
 type Compression string
 
-// What is recognised. XZ is recognised, to be refused by its name.
+// What is recognised.
 const (
 	Plain Compression = "plain"
 	Gzip  Compression = "gzip"
@@ -135,8 +138,8 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // Errors of inputs and readers.
 var (
-	// ErrXZ is the error of a file in a form that is known and not read.
-	ErrXZ = errors.New("bulk: compressed with xz, which is not read here: pipe it through xz -dc")
+	// ErrDictionary is the error of an xz file that wants too much memory.
+	ErrDictionary = errors.New("bulk: compressed with a dictionary of more than 64 MiB")
 	// ErrUsed is the error of asking a Reader for its batches again.
 	ErrUsed = errors.New("bulk: the log was read already")
 )
