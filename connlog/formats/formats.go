@@ -115,19 +115,24 @@ const defaultMaxOpen = 65_536
 // detectLines is the number of lines that Detect looks at.
 const detectLines = 500
 
-// Detect says which format the beginning of a log has: that of which most
-// lines are, if these are at least a tenth of those that are there. Lines that
-// tell nothing of a connection but are of the format count a little. A line
-// that is cut at the end of head is not looked at.
+// Detect says which format the beginning of a log has, and what of Gives it
+// shows (see Seen). It is the format of which most lines are, if these are at
+// least a tenth of those that are there; lines that are of it and tell nothing
+// of a connection count a little. A line that is cut at the end of head is not
+// looked at.
 func Detect(head []byte) (Format, bool) {
 	var best Format
 	most := 0
+	head = trimBOM(head)
 	for _, f := range All() {
 		if n := f.fits(head); n > most {
 			best, most = f, n
 		}
 	}
-	return best, most > 0
+	if most == 0 {
+		return Format{}, false
+	}
+	return best.Seen(head), true
 }
 
 // The parts that lines count, so that a format whose every line tells is

@@ -40,6 +40,9 @@ func Layout(text string) (Format, error) {
 	}
 	gives := Gives{Opens: true, Outcomes: l.gives(roleStatus), Durations: l.gives(roleTook), Clock: time.Second,
 		Note: eachRequest}
+	if l.gives(roleEndFine) {
+		gives.Clock = time.Millisecond
+	}
 	return Format{Name: "layout", Meaning: "access log of the layout " + text, Gives: gives,
 		read: func(p *Parser, line []byte) error { return p.laidOut(l, line) }}, nil
 }

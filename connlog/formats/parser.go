@@ -55,6 +55,9 @@ func (p *Parser) Parse(line []byte, emit func(*connlog.Event)) error {
 		return ErrMalformed
 	}
 	p.emit = emit
+	if len(line) > 0 && line[0] == bom[0] {
+		line = trimBOM(line)
+	}
 	return p.read(p, line)
 }
 

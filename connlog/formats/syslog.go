@@ -79,8 +79,11 @@ func (h *syslogHead) structured(b []byte) error {
 	return nil
 }
 
+const bom = "\xEF\xBB\xBF"
+
+// trimBOM cuts off what some editors begin a file with, and RFC 5424 a message.
 func trimBOM(b []byte) []byte {
-	b, _ = after(b, "\xEF\xBB\xBF")
+	b, _ = after(b, bom)
 	return b
 }
 
