@@ -15,8 +15,10 @@ test:
 	go test ./...
 
 # Prints the table of speeds: ours beside the tools next to it, in one run.
+# BENCH="--only analyze --mb 200" prints a part of it, of smaller logs.
+BENCH ?=
 bench:
-	go run ./internal/bench
+	go run ./internal/bench $(BENCH)
 
 # Thousands of idle sessions and a minute of mail, beside the bare libraries.
 SOAK ?= --for 60s

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,19 +35,27 @@ PASS
 
 // TestEachRowNamesItsSuite finds rows that no suite measures.
 func TestEachRowNamesItsSuite(t *testing.T) {
-	for _, r := range rows {
+	for _, r := range slices.Concat(analyzeRows(), rows) {
 		for _, f := range []figure{r.value, r.beside} {
 			if f.bench == "" {
 				continue
 			}
-			found := false
-			for _, s := range suites {
-				found = found || strings.HasPrefix(f.bench, s.pkg+".")
-			}
-			if !found {
+			if !slices.ContainsFunc(suites, func(s suite) bool { return s.measures(row{value: f}) }) {
 				t.Errorf("%s: no suite measures %s", r.what, f.bench)
 			}
 		}
+	}
+}
+
+func TestWhatIsNotInstalledIsSaid(t *testing.T) {
+	r := row{what: "x", value: figure{"p.X", "MB/s"}, unit: "MB/s", reach: 1, more: true, beside: figure{"p.X", "tool-MB/s"}, tool: "tool"}
+	measured := results{"p.X": {"MB/s": 10}}
+	if cells := r.cells(measured); cells[5] != "tool (not installed)" || cells[6] != "" {
+		t.Errorf("%q", cells)
+	}
+	measured["p.X"]["tool-MB/s"] = 4
+	if cells := r.cells(measured); cells[5] != "tool 4 MB/s" || cells[6] != "2.50x" {
+		t.Errorf("%q", cells)
 	}
 }
 

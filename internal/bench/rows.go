@@ -56,7 +56,9 @@ func (r row) cells(measured results) []string {
 		allocs = fmt.Sprint(n)
 	}
 	tool, ratio := r.tool, ""
-	if b, ok := measured.get(r.beside); ok && b != 0 {
+	if b, ok := measured.get(r.beside); r.beside.bench != "" && !ok {
+		tool += " (not installed)"
+	} else if ok && b != 0 {
 		b = r.scaled(b)
 		tool = fmt.Sprintf("%s %.4g %s", r.tool, b, r.unit)
 		ratio = fmt.Sprintf("%.2fx", v/b)
@@ -66,6 +68,9 @@ func (r row) cells(measured results) []string {
 
 // suites are what is run, in this order.
 var suites = []suite{
+	{"internal/bench", "^BenchmarkNative$|^BenchmarkAttacked$", "3x"},
+	{"internal/bench", "^BenchmarkForeign$|^BenchmarkThree$", "3x"},
+	{"connlog/formats", "^BenchmarkParse$", "1s"},
 	{"connlog", "^BenchmarkParse$|^BenchmarkAppend$|^BenchmarkWriter$", "1s"},
 	{"connlog", "^BenchmarkCatchUp$|^BenchmarkFollowLatency$", "2s"},
 	{"detector", "^BenchmarkObserve$", "2s"},
@@ -81,8 +86,8 @@ var suites = []suite{
 	{"internal/soak", "^BenchmarkSoak$", "1x"},
 }
 
-// rows are the rows of section 10 of the design that exist by now, and those of
-// the whole server.
+// rows are the rows of section 10 of the design that exist by now, those of
+// the whole server, and those of analyze in analyze.go.
 var rows = []row{
 	{
 		what:  "parse one line, native order",
