@@ -74,8 +74,8 @@ func TestXZDamaged(t *testing.T) {
 	log := newGenerator(4, 20, false).log(3000)
 	want := slowly(t, "log", log, 0)
 	for name, whole := range map[string][]byte{
-		"crc32": xzed(t, xz.WriterConfig{CheckSum: xz.CRC32, BlockSize: 1000}, log),
-		"crc64": xzed(t, xz.WriterConfig{CheckSum: xz.CRC64}, log),
+		"crc32": xzed(t, xz.WriterConfig{CheckSum: xz.CRC32, BlockSize: 1000, DictCap: 4096}, log),
+		"crc64": xzed(t, xz.WriterConfig{CheckSum: xz.CRC64, DictCap: 4096}, log),
 	} {
 		for i := len("\xfd7zXZ\x00"); i < len(whole); i++ {
 			changed := bytes.Clone(whole)
@@ -131,8 +131,8 @@ func FuzzXZ(f *testing.F) {
 			want, err = io.ReadAll(io.LimitReader(r, 1<<24))
 		}
 		if err == nil && len(want) < 1<<24 {
-			if len(got.errs) > 0 {
-				t.Errorf("the library reads %d bytes, we say %v", len(want), got.errs)
+			if len(got.errs) > 0 && errors.Is(got.errs[0], io.ErrUnexpectedEOF) {
+				t.Skip() // The library takes a stream that is cut off between blocks for whole.
 			}
 			same(t, got, slowly(t, "log", want, 0))
 		}
