@@ -65,7 +65,8 @@ type Column struct {
 // Row is one row of a table.
 type Row struct {
 	Cells []string
-	// Part of a whole, 0 to 1, drawn as a bar under the first cell.
+	// Part of a whole, 0 to 1, drawn as a bar under the first cell if it is
+	// worth one.
 	Part float64
 	// Series is the number of the row in the chart's stack, from 1. 0: none.
 	Series int

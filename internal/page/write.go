@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 //go:embed page.html
@@ -129,6 +129,11 @@ func layOutTables(tables []Table, most int) []sheet {
 	return all
 }
 
+const (
+	leastPart = .01 // that is worth a bar
+	cardCell  = 12  // characters that have room beside other cells of a card
+)
+
 // cells prepares a row.
 func (t *Table) cells(r *Row) []cell {
 	all := make([]cell, 0, len(t.Columns))
@@ -139,15 +144,15 @@ func (t *Table) cells(r *Row) []cell {
 		}
 		switch {
 		case c.Head:
-			if part := min(sound(r.Part), 1); part > 0 {
-				c.Part = percent(math.Max(part, .004)) // The least is a line still.
+			if part := min(sound(r.Part), 1); part >= leastPart {
+				c.Part = percent(part)
 			}
 			if r.Series > 0 && r.Series < MaxSeries {
 				c.Series = r.Series
 			}
 		case column.Number:
 			c.Class = "n"
-		default:
+		case utf8.RuneCountInString(c.Text) > cardCell:
 			c.Class = "wide"
 		}
 		all = append(all, c)
