@@ -2,9 +2,11 @@ package formats
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,17 +134,47 @@ func BenchmarkParse(b *testing.B) {
 			count := func(*connlog.Event) { events++ }
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
+			begin := cpuTime(b)
 			for b.Loop() {
 				for _, line := range lines {
 					_ = p.Parse(line, count)
 				}
 			}
+			// Unlike MB/s it means something on a machine that does other things as well.
+			b.ReportMetric(float64(size)*float64(b.N)/1e6/(cpuTime(b)-begin).Seconds(), "MB/cpu-s")
 			if events == 0 {
 				b.Error("no events")
 			}
 			b.ReportMetric(float64(len(lines)), "lines/op")
 		})
 	}
+}
+
+// BenchmarkJSONOfTheLibrary is what the speeds above are to be compared with.
+func BenchmarkJSONOfTheLibrary(b *testing.B) {
+	lines := benchLines("overstay")
+	size := len(bytes.Join(lines, []byte("\n")))
+	b.ReportAllocs()
+	b.SetBytes(int64(size))
+	begin := cpuTime(b)
+	for b.Loop() {
+		for _, line := range lines {
+			var keys map[string]any
+			if err := json.Unmarshal(line, &keys); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(size)*float64(b.N)/1e6/(cpuTime(b)-begin).Seconds(), "MB/cpu-s")
+}
+
+// cpuTime is that of the process.
+func cpuTime(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // TestBenchmarkedLinesTell keeps the benchmarks honest: their logs are of the

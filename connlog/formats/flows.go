@@ -69,7 +69,7 @@ const maxColumns = 64
 // zeek reads a line in columns as the JSON reader reads keys.
 func (p *Parser) zeek(log *jsonLog, line []byte) error {
 	if names, ok := after(line, "#fields\t"); ok {
-		p.name(log, names)
+		p.nameColumns(log, names)
 		return ErrSkip
 	}
 	if len(line) == 0 || line[0] == '#' {
@@ -95,8 +95,8 @@ func (p *Parser) zeek(log *jsonLog, line []byte) error {
 	return p.jsonDone(l)
 }
 
-// name takes the names of columns.
-func (p *Parser) name(log *jsonLog, names []byte) {
+// nameColumns takes the names of columns.
+func (p *Parser) nameColumns(log *jsonLog, names []byte) {
 	p.columns = p.columns[:0]
 	for more := true; more && len(p.columns) < maxColumns; {
 		var name []byte

@@ -35,7 +35,7 @@ var (
 
 func (p *Parser) gms(line []byte) error {
 	service, b, ok := cutByte(line, ' ')
-	if !ok || len(service) == 0 || len(service) > 8 || service[0]-'A' >= 26 {
+	if !ok || len(service) == 0 || len(service) > 8 || bytes.IndexFunc(service, notUpper) >= 0 {
 		return ErrMalformed
 	}
 	at, n, err := p.stamps.british(b)
@@ -51,9 +51,14 @@ func (p *Parser) gms(line []byte) error {
 	if _, ok2 := number(thread); !ok || !ok2 {
 		return ErrSkip // of no thread
 	}
-	name := p.words.of(bytes.ToLower(service))
-	return p.gmsSays(at, name, code, p.keys.named('g', thread, service), b)
+	p.name = append(p.name[:0], service...)
+	for i, c := range p.name {
+		p.name[i] = c | 0x20 // they are letters
+	}
+	return p.gmsSays(at, p.words.of(p.name), code, p.keys.named('g', thread, service), b)
 }
+
+func notUpper(r rune) bool { return r < 'A' || r > 'Z' }
 
 func (p *Parser) gmsSays(at int64, service string, code int64, k key, b []byte) error {
 	for _, begin := range gmsBegins {

@@ -92,7 +92,8 @@ func (p *Parser) jsonDone(l *jsonLine) error {
 	v, log := &l.visit, l.log
 	v.service = log.service
 	if l.hasAny(roleTo) {
-		v.service = p.words.of(strconv.AppendInt([]byte(log.service), l.to, 10))
+		p.name = strconv.AppendInt(append(p.name[:0], log.service...), l.to, 10)
+		v.service = p.words.of(p.name)
 	}
 	switch {
 	case log.traffic:

@@ -136,3 +136,18 @@ func TestPlacesAreBounded(t *testing.T) {
 		t.Errorf("%d open at the end", n)
 	}
 }
+
+// TestTheSameNameAgain puts one name again and again: what is kept of those
+// before does not grow.
+func TestTheSameNameAgain(t *testing.T) {
+	s := sessions{limit: 10}
+	for range 1000 {
+		s.crowded()
+		s.put(1, session{})
+		s.put(2, session{})
+		s.take(2)
+	}
+	if len(s.queue) > 2*s.limit+17 || s.size() != 1 {
+		t.Errorf("%d places of %d sessions", len(s.queue), s.size())
+	}
+}

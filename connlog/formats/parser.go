@@ -18,6 +18,7 @@ type Parser struct {
 	head   syslogHead
 	words  words
 	keys   keys
+	name   []byte // of a service, as it is put together
 	open   sessions
 	queue  sessions // messages on their way, by queue id
 	json   jsonReader
@@ -84,6 +85,12 @@ const maxLine = 1 << 20
 
 // Open is the number of connections that are open as far as the log has told.
 func (p *Parser) Open() int { return p.open.size() }
+
+// joined is the word that two parts make.
+func (p *Parser) joined(a string, b []byte) string {
+	p.name = append(append(p.name[:0], a...), b...)
+	return p.words.of(p.name)
+}
 
 // begin clears the event that the next send gives away.
 func (p *Parser) begin(kind connlog.Kind, at int64, addr netip.Addr, service string) *connlog.Event {

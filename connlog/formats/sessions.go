@@ -17,6 +17,7 @@ type session struct {
 	fails   int
 	end     connlog.End // what an earlier line says of how it will end
 	by      key         // of a message: the session that it came in by
+	turn    uint64      // in which it was put
 }
 
 // key names a session in a log: a hash of its name, seeded anew for each
@@ -46,6 +47,7 @@ func (n *keys) endpoint(kind byte, addr netip.Addr, port uint16) key {
 // of an end loses those that began first.
 type sessions struct {
 	limit int
+	turns uint64 // sessions that were put
 	byKey map[key]*session
 	queue []keyed // in the order in which they began, with those that are over
 	spare []*session
@@ -53,7 +55,7 @@ type sessions struct {
 
 type keyed struct {
 	key  key
-	conn uint64
+	turn uint64
 }
 
 func (t *sessions) size() int { return len(t.byKey) }
@@ -70,7 +72,9 @@ func (t *sessions) put(k key, s session) *session {
 	if len(t.queue) > 2*t.limit+16 {
 		t.compact()
 	}
-	t.queue = append(t.queue, keyed{k, s.conn})
+	t.turns++
+	s.turn = t.turns
+	t.queue = append(t.queue, keyed{k, s.turn})
 	var kept *session
 	if n := len(t.spare); n > 0 {
 		kept, t.spare = t.spare[n-1], t.spare[:n-1]
@@ -100,7 +104,7 @@ func (t *sessions) crowded() (session, bool) {
 	for len(t.queue) > 0 {
 		first := t.queue[0]
 		t.queue = t.queue[1:]
-		if s := t.byKey[first.key]; s != nil && s.conn == first.conn {
+		if s := t.byKey[first.key]; s != nil && s.turn == first.turn {
 			return t.take(first.key)
 		}
 	}
@@ -111,7 +115,7 @@ func (t *sessions) crowded() (session, bool) {
 func (t *sessions) compact() {
 	kept := make([]keyed, 0, len(t.byKey)+16)
 	for _, k := range t.queue {
-		if s := t.byKey[k.key]; s != nil && s.conn == k.conn {
+		if s := t.byKey[k.key]; s != nil && s.turn == k.turn {
 			kept = append(kept, k)
 		}
 	}

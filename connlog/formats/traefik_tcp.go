@@ -42,7 +42,7 @@ func (p *Parser) traefikTCP(line []byte) error {
 	if !ok || !ok2 {
 		return ErrSkip
 	}
-	p.tell(&visit{addr: addr, port: n16, service: p.words.of(append([]byte("tcp/"), to...)), from: at, to: at, end: connlog.EndClient})
+	p.tell(&visit{addr: addr, port: n16, service: p.joined("tcp/", to), from: at, to: at, end: connlog.EndClient})
 	return nil
 }
 

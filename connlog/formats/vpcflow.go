@@ -52,7 +52,7 @@ func (p *Parser) vpcFlow(b []byte) error {
 	if !ok || !ok2 || !ok3 || !ok4 || begin > lastMoment/second || until > lastMoment/second || until-begin > maxSpan/second {
 		return ErrMalformed
 	}
-	v.service = p.words.of(append([]byte("tcp/"), field[to]...))
+	v.service = p.joined("tcp/", field[to])
 	v.from, v.to = begin*second, until*second
 	p.tell(&v)
 	return nil
