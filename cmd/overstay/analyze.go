@@ -66,6 +66,7 @@ func (o *analyzeOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.policy, "policy", "", "configuration `file` whose policies are tried (default: those in force, if clients were turned away)")
 	f.BoolVar(&o.suggest, "suggest", false, "put what the policies find on the list, for review")
 	f.BoolVar(&o.csv, "csv", false, "print the ranking as CSV")
+	f.StringVar(&o.html, "html", "", "write a page for people to this `file`")
 	o.replayOptions.AddFlags(f)
 	addMostFlag(f, &o.most, 20)
 }
@@ -201,7 +202,7 @@ func (o *analyzeOptions) run(ctx context.Context, g *global, a app.AnalyzeOption
 			return err
 		}
 	}
-	err = errors.Join(o.print(g, analysis, suggested), analysis.Read.Err())
+	err = errors.Join(o.page(g, analysis), o.print(g, analysis, suggested), analysis.Read.Err())
 	if err == nil && analysis.Attack() {
 		return foundError{}
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -109,6 +110,14 @@ func Analyze(ctx context.Context, cfg *Config, o AnalyzeOptions) (_ *Analysis, e
 	return s.told(ctx)
 }
 
+// NoServiceError is a service of which the log does not tell, or not in the time
+// that counts.
+type NoServiceError struct{ Name string }
+
+func (e *NoServiceError) Error() string {
+	return fmt.Sprintf("the log tells of nothing that came to a service %q", e.Name)
+}
+
 // study is one analysis in the making.
 type study struct {
 	Analysis
@@ -160,9 +169,10 @@ func (s *study) addUp(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r := reader{number: s.pass(), begin: s.begin}
+	r := reader{number: s.pass(), begin: s.begin, notes: func(n *occupancy.Notes) { s.fold.Take(n) }}
 	r.event = func(e *connlog.Event, _ where) { s.fold.Observe(e) }
 	if once {
+		r.notes = nil
 		r.event = func(e *connlog.Event, _ where) {
 			s.fold.Observe(e)
 			s.judge(e)
@@ -175,14 +185,19 @@ func (s *study) addUp(ctx context.Context) (err error) {
 		return &OutOfRangeError{From: s.Read.From, To: s.Read.To}
 	}
 	s.rank()
+	if s.options.Service != "" && len(s.Occupancy.Services) == 0 {
+		return &NoServiceError{Name: s.options.Service}
+	}
 	return nil
 }
 
 // rank makes the report. A log that tells of connections only if its server was
 // told to write them down, and has none, tells of none.
 func (s *study) rank() {
-	if g := &s.Read.Gives; s.fold.Report(occupancy.ByThreadTime, 1).Connections == 0 {
-		g.Opens, g.Durations = false, false
+	whole := s.options.Service == "" && s.from.IsZero() && s.to.IsZero()
+	if g, all := &s.Read.Gives, s.fold.Report(occupancy.ByThreadTime, 1); whole && all.Sources > 0 {
+		g.Opens = g.Opens && all.Connections > 0
+		g.Durations = g.Durations && all.ThreadTime > 0
 	}
 	s.By = s.options.By
 	if s.By == "" {

@@ -11,6 +11,7 @@ import (
 	"overstay/connlog"
 	"overstay/connlog/bulk"
 	"overstay/connlog/formats"
+	"overstay/detector/occupancy"
 )
 
 // Logs are finished files of a log of any kind that connlog/formats knows,
@@ -140,6 +141,9 @@ type reader struct {
 	begin func(formats.Gives)
 	files func(name string)           // called for each file, before its events
 	event func(*connlog.Event, where) // an event is valid until it returns
+	// notes takes in what is a connection log already, in place of event, if it
+	// is set. They are taken where lines are parsed, on all cores.
+	notes func(*occupancy.Notes)
 }
 
 // read hands over every event of the logs. A file that cannot be read is said
@@ -158,7 +162,11 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 	if r.dialects, err = l.Format.dialects(); err != nil {
 		return r.LogsRead, err
 	}
-	lines := bulk.NewReader(inputs, bulk.Options{Workers: l.Workers, Format: r.dialects.of})
+	o := bulk.Options{Workers: l.Workers, Format: r.dialects.of}
+	if to.notes != nil && r.sizes == nil { // Sizes are filled in line by line.
+		o.Digest = func() bulk.Digest { return new(digest) }
+	}
+	lines := bulk.NewReader(inputs, o)
 	for batch, err := range lines.Batches(ctx) {
 		if file, ok := errors.AsType[*bulk.FileError](err); ok {
 			r.failed(file)
@@ -238,18 +246,27 @@ func (r *reading) batch(b *bulk.Batch) {
 		return
 	}
 	r.order.Flush() // What was read before is before this.
+	if d, ok := b.Digest.(*digest); ok {
+		r.digested(d)
+		return
+	}
 	for i := range b.Events {
 		e := &b.Events[i]
 		if e.Kind == connlog.Start {
-			if r.newer = e.Schema > connlog.SchemaVersion; r.newer {
-				r.logger.Error("connection log of a newer version: not read", "path", b.File.Name, "schema", e.Schema, "known", connlog.SchemaVersion)
-			}
+			r.started(e.Schema)
 		}
 		if r.newer {
 			r.Newer++
 			continue
 		}
 		r.give(e, where{r.number, b.Line(i)})
+	}
+}
+
+// started notes which version of the log comes.
+func (r *reading) started(schema int) {
+	if r.newer = schema > connlog.SchemaVersion; r.newer {
+		r.logger.Error("connection log of a newer version: not read", "path", r.file.Name, "schema", schema, "known", connlog.SchemaVersion)
 	}
 }
 

@@ -127,9 +127,9 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 	}
 	f := bulk.Format{
 		Name:    format.Name,
-		InOrder: !format.Alone(),
-		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
-		Begins:  func(head []byte) time.Time { return d.begins(format, head) },
+		InOrder: !format.Alone(), Undigested: true, // They are sorted first.
+		Skips:  func(err error) bool { return errors.Is(err, formats.ErrSkip) },
+		Begins: func(head []byte) time.Time { return d.begins(format, head) },
 	}
 	f.New = func() bulk.Parser { return &lines{format.NewParser(d.options), d} }
 	if f.InOrder && format.Name != csvFormat { // A connection may begin in one file and end in the next; a table names its columns in each.
@@ -142,9 +142,16 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 	return f, nil
 }
 
-// met notes that a file of a format was met.
+// met notes that a file of a format was met. How fine its stamps are is seen in
+// its beginning; what it tells of is seen when all of it was read.
 func (d *dialects) met(format formats.Format, head []byte) {
-	if format.Name == bulk.Native {
+	if format.Name != bulk.Native {
+		format.Gives.Clock = format.Seen(head).Gives.Clock
+		if all, ok := formats.ByName(format.Name); ok {
+			format.Gives.Opens, format.Gives.Durations = all.Gives.Opens, all.Gives.Durations
+		}
+	} else if all, ok := formats.ByName(bulk.Native); ok {
+		format.Gives = all.Gives
 		if g, ok := convertedGives(head); ok {
 			format.Gives = g
 		}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"time"
+
+	"overstay/connlog"
+	"overstay/detector/occupancy"
+)
+
+// digest is what a batch of a connection log's lines comes to, put together
+// where they are parsed. What stands before the first start line of a batch is
+// of the version that the batch before ended with, so it is kept apart.
+type digest struct {
+	head, rest piece
+	started    bool
+	schema     int    // of the last start line
+	newer      uint64 // events of rest that are of a later version
+}
+
+// piece is a part of a batch, with the time it spans.
+type piece struct {
+	notes    occupancy.Notes
+	from, to time.Time
+}
+
+func (p *piece) reset() {
+	p.notes.Reset()
+	p.from, p.to = time.Time{}, time.Time{}
+}
+
+func (p *piece) observe(e *connlog.Event) {
+	p.notes.Observe(e)
+	if p.from.IsZero() || e.Time.Before(p.from) {
+		p.from = e.Time
+	}
+	if e.Time.After(p.to) {
+		p.to = e.Time
+	}
+}
+
+// Reset empties it for the next batch.
+func (d *digest) Reset() {
+	d.head.reset()
+	d.rest.reset()
+	d.started, d.schema, d.newer = false, 0, 0
+}
+
+// Observe takes in the next event.
+func (d *digest) Observe(e *connlog.Event) {
+	if e.Kind == connlog.Start {
+		d.started, d.schema = true, e.Schema
+	}
+	switch {
+	case !d.started:
+		d.head.observe(e)
+	case d.schema > connlog.SchemaVersion:
+		d.newer++
+	default:
+		d.rest.observe(e)
+	}
+}
+
+// digested takes in a batch.
+func (r *reading) digested(d *digest) {
+	if r.newer {
+		r.Newer += uint64(d.head.notes.Len())
+	} else {
+		r.piece(&d.head)
+	}
+	if d.started {
+		r.piece(&d.rest)
+		r.Newer += d.newer
+		r.started(d.schema)
+	}
+}
+
+func (r *reading) piece(p *piece) {
+	if p.notes.Len() == 0 {
+		return
+	}
+	r.events += uint64(p.notes.Len())
+	r.spans(p.from)
+	r.spans(p.to)
+	r.to.notes(&p.notes)
+}
