@@ -9,7 +9,7 @@ func (f *Fold) opened(n *note, name string) {
 		one, _ := f.open.take(n.conn)
 		f.ended(&one, f.journal.now, false)
 	}
-	number := f.pools.of(name)
+	number := f.service(n, name)
 	service := f.pools.services[number]
 	if n.marks&hasAddress == 0 {
 		if f.window.state == within {
@@ -47,11 +47,11 @@ func (f *Fold) begun(s *session, n *note) {
 	of := f.nets.at(t.net)
 	s.toll, s.unprovenUntil, s.told = p.toll, s.opened, now
 
-	t.load.run(t.crest.open, now)
-	of.load.run(of.crest.open, now)
+	t.load.run(t.crest.open, now, &f.passing)
+	of.load.run(of.crest.open, now, &f.passing)
 	if n.extra > 0 {
-		t.load.value += passed(n.extra)
-		of.load.value += passed(n.extra)
+		t.load.value += f.passing.of(n.extra)
+		of.load.value += f.passing.of(n.extra)
 	}
 	f.rise(t, of, service)
 	p.open++
@@ -157,7 +157,7 @@ func (f *Fold) closed(n *note, name string) {
 	if f.window.state == after && (!known || from > to) {
 		return
 	}
-	service := f.pools.services[f.pools.of(name)]
+	service := f.pools.services[f.service(n, name)]
 	service.seen = true
 	if !known {
 		service.orphans++
@@ -190,8 +190,8 @@ func (f *Fold) ended(s *session, at int64, proven bool) {
 	}
 	p, service, t := f.pools.all[s.pool], f.pools.services[s.service], f.sources.at(s.source)
 	of := f.nets.at(t.net)
-	t.load.run(t.crest.open, at)
-	of.load.run(of.crest.open, at)
+	t.load.run(t.crest.open, at, &f.passing)
+	of.load.run(of.crest.open, at, &f.passing)
 	f.fall(s, t, of, service, at)
 	p.open--
 	if f.window.state != within {
@@ -246,7 +246,7 @@ func (f *Fold) proved(n *note, name string) {
 
 // bystander is the source and the service of a line without a connection.
 func (f *Fold) bystander(n *note, name string) (*tally, *service) {
-	t, service := f.sources.at(f.source(n)), f.pools.services[f.pools.of(name)]
+	t, service := f.sources.at(f.source(n)), f.pools.services[f.service(n, name)]
 	at := f.journal.now - f.journal.shift
 	t.touch(at, at)
 	service.seen = true
@@ -272,7 +272,7 @@ func (f *Fold) failed(n *note, name string) {
 }
 
 func (f *Fold) refused(n *note, name string) {
-	number := f.pools.of(name)
+	number := f.service(n, name)
 	service := f.pools.services[number]
 	p := f.pools.all[service.pool]
 	if n.busy > 0 && n.marks&(busyRefusal|sessionsRefusal) != 0 {

@@ -2,7 +2,6 @@ package occupancy
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"net/netip"
 
@@ -11,8 +10,8 @@ import (
 
 // tally is what is known of a source.
 type tally struct {
-	crest       crest
 	load        load
+	crest       crest
 	time        uint64 // microseconds
 	unproven    uint64 // of these
 	blame       float64
@@ -46,16 +45,11 @@ type load struct {
 }
 
 // run lets the time pass with n threads held.
-func (l *load) run(n int32, now int64) {
+func (l *load) run(n int32, now int64, p *passing) {
 	if d := now - l.at; d > 0 {
-		l.value += (float64(n) - l.value) * passed(d)
+		l.value += (float64(n) - l.value) * p.of(d)
 		l.at = now
 	}
-}
-
-// passed is the part of the average that d microseconds replace.
-func passed(d int64) float64 {
-	return -math.Expm1(float64(d) * (-1.0 / (60 * micros)))
 }
 
 // hold adds a time, of which a clock that was set may have made nothing.
@@ -80,15 +74,6 @@ func (r *row[T]) add() (int32, *T) {
 	}
 	return i, r.at(i)
 }
-
-// index finds the number of a place. It is keyed anew for each fold, because
-// the places are chosen by strangers.
-type index struct {
-	seed  maphash.Seed
-	slots map[place]int32
-}
-
-func newIndex() index { return index{slots: make(map[place]int32)} }
 
 // cut is the source of an address at a level.
 func (p place) cut(bits int) place {
@@ -120,29 +105,36 @@ func (p place) prefix(level connlog.Level, v4 bool) netip.Prefix {
 	return level.Source(addr)
 }
 
-// source returns the number of the source of a note, which has an address.
+// placeOf is the source of a note, which has an address.
+func (f *Fold) placeOf(n *note) place {
+	return n.address.cut(bitsOf(f.address, n.marks&isIPv4 != 0))
+}
+
+// source returns the number of the source of a note.
 func (f *Fold) source(n *note) int32 {
-	v4 := n.marks&isIPv4 != 0
-	p := n.address.cut(bitsOf(f.address, v4))
-	i, ok := f.bySource.slots[p]
-	if !ok {
+	if n.source >= 0 {
+		return n.source // It was found already.
+	}
+	v4, p := n.marks&isIPv4 != 0, f.placeOf(n)
+	i := f.bySource.find(p)
+	if i < 0 {
 		var t *tally
 		i, t = f.sources.add()
 		t.place, t.v4, t.first = p, v4, math.MaxInt64
 		t.net = f.netOf(p, v4)
-		f.bySource.slots[p] = i
+		f.bySource.add(p)
 	}
 	return i
 }
 
 func (f *Fold) netOf(p place, v4 bool) int32 {
 	p = p.cut(bitsOf(f.net, v4))
-	i, ok := f.byNet.slots[p]
-	if !ok {
+	i := f.byNet.find(p)
+	if i < 0 {
 		var n *net
 		i, n = f.nets.add()
 		n.place, n.v4 = p, v4
-		f.byNet.slots[p] = i
+		f.byNet.add(p)
 	}
 	return i
 }

@@ -39,11 +39,8 @@ const (
 	endedBoots = 64         // how many boots are known to be old
 )
 
-// enter makes the line the last one.
-func (j *journal) enter(n *note, boot string) turn {
-	if !j.begun || boot != j.boot {
-		return j.another(n, boot)
-	}
+// enter makes the line the last one. Another boot is entered by another.
+func (j *journal) enter(n *note) turn {
 	if n.seq != 0 && j.seq != 0 { // A log of others may have no numbers.
 		if n.seq <= j.seq {
 			return seen
@@ -60,6 +57,17 @@ func (j *journal) enter(n *note, boot string) turn {
 	}
 	return next
 }
+
+// turn enters whatever line it is.
+func (j *journal) turn(n *note, boot string) turn {
+	if j.isOf(boot) {
+		return j.enter(n)
+	}
+	return j.another(n, boot)
+}
+
+// isOf says whether lines of a boot are of the present one.
+func (j *journal) isOf(boot string) bool { return j.begun && boot == j.boot }
 
 // another enters a boot.
 func (j *journal) another(n *note, boot string) turn {

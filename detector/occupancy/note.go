@@ -24,6 +24,7 @@ type note struct {
 	boot    uint16 // likewise
 	kind    connlog.Kind
 	marks   marks
+	source  int32 // as the fold found it
 }
 
 // place is an address, or the first bits of one: IPv4 in its mapped form.
@@ -46,8 +47,6 @@ type Notes struct {
 	all   []note
 	lists [][]connlog.Service // of start and beat lines
 	names names
-	// sources are those of the notes, as the fold found them.
-	sources []int32
 }
 
 // names are strings that come again and again. They are kept from one use of

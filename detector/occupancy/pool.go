@@ -121,7 +121,7 @@ type pools struct {
 	all       []*pool
 	byService map[string]uint16
 	byPool    map[string]uint16
-	known     map[uint16]bool // services of which this boot has told the pool
+	known     []bool // services of which this boot has told the pool, by their numbers
 }
 
 const (
@@ -130,7 +130,7 @@ const (
 )
 
 func newPools() pools {
-	return pools{byService: make(map[string]uint16), byPool: make(map[string]uint16), known: make(map[uint16]bool)}
+	return pools{byService: make(map[string]uint16), byPool: make(map[string]uint16)}
 }
 
 // of returns the number of a service, which has a pool of its own if nobody has
@@ -147,7 +147,7 @@ func (ps *pools) of(name string) uint16 {
 		i = uint16(len(ps.services))
 		ps.services = append(ps.services, &service{name: name, pool: ps.named(name)})
 		ps.byService[name] = i
-		ps.known[i] = true
+		ps.known = append(ps.known, true)
 	}
 	if !ps.known[i] { // of another boot
 		ps.services[i].pool = ps.named(name)

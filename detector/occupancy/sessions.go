@@ -23,9 +23,8 @@ type session struct {
 // number are its place in a table; whoever finds that taken sits down on one of
 // the next few seats, and where these are taken too, the rest are in a map.
 type sessions struct {
-	conns []uint64  // who sits where: a power of two, and some more at the end
+	conns []uint64  // who sits where, plus 1: a power of two, and some more at the end
 	seats []session // of each
-	taken []bool
 	rest  map[uint64]session
 	n     int
 }
@@ -43,7 +42,7 @@ func (s *sessions) find(conn uint64) *session {
 	}
 	at := conn & uint64(len(s.conns)-nearby-1)
 	for i, c := range s.conns[at : at+nearby] {
-		if c == conn && s.taken[at+uint64(i)] {
+		if c == conn+1 && c != 0 {
 			return &s.seats[at+uint64(i)]
 		}
 	}
@@ -80,9 +79,9 @@ func (s *sessions) add(conn uint64, one session) {
 
 func (s *sessions) seat(conn uint64, one session) {
 	at := conn & uint64(len(s.conns)-nearby-1)
-	for i := range uint64(nearby) {
-		if !s.taken[at+i] {
-			s.conns[at+i], s.seats[at+i], s.taken[at+i] = conn, one, true
+	for i, c := range s.conns[at : at+nearby] {
+		if c == 0 && conn+1 != 0 {
+			s.conns[at+uint64(i)], s.seats[at+uint64(i)] = conn+1, one
 			return
 		}
 	}
@@ -93,11 +92,11 @@ func (s *sessions) seat(conn uint64, one session) {
 func (s *sessions) grow() {
 	old := *s
 	room := max(2*(len(old.conns)-nearby), leastSeats)
-	s.conns, s.seats, s.taken = make([]uint64, room+nearby), make([]session, room+nearby), make([]bool, room+nearby)
+	s.conns, s.seats = make([]uint64, room+nearby), make([]session, room+nearby)
 	s.rest = make(map[uint64]session)
-	for i, taken := range old.taken {
-		if taken {
-			s.seat(old.conns[i], old.seats[i])
+	for i, c := range old.conns {
+		if c != 0 {
+			s.seat(c-1, old.seats[i])
 		}
 	}
 	for conn, one := range old.rest {
@@ -112,8 +111,8 @@ func (s *sessions) take(conn uint64) (one session, ok bool) {
 	}
 	at := conn & uint64(len(s.conns)-nearby-1)
 	for i, c := range s.conns[at : at+nearby] {
-		if c == conn && s.taken[at+uint64(i)] {
-			s.taken[at+uint64(i)] = false
+		if c == conn+1 && c != 0 {
+			s.conns[at+uint64(i)] = 0
 			s.n--
 			return s.seats[at+uint64(i)], true
 		}
@@ -138,9 +137,9 @@ type numbered struct {
 // added up over them is the same for every run.
 func (s *sessions) sorted() []numbered {
 	all := make([]numbered, 0, s.n)
-	for i, taken := range s.taken {
-		if taken {
-			all = append(all, numbered{s.conns[i], s.seats[i]})
+	for i, c := range s.conns {
+		if c != 0 {
+			all = append(all, numbered{c - 1, s.seats[i]})
 		}
 	}
 	for conn, one := range s.rest {
@@ -152,8 +151,8 @@ func (s *sessions) sorted() []numbered {
 
 // each visits all of them, in no order.
 func (s *sessions) each(visit func(*session)) {
-	for i, taken := range s.taken {
-		if taken {
+	for i, c := range s.conns {
+		if c != 0 {
 			visit(&s.seats[i])
 		}
 	}

@@ -119,7 +119,7 @@ func (t *Timeline) Take(n *Notes) {
 
 func (t *Timeline) take(n *note, all *Notes) {
 	begun := t.journal.begun
-	turn := t.journal.enter(n, all.names.texts[n.boot])
+	turn := t.journal.turn(n, all.names.texts[n.boot])
 	if turn == seen {
 		return
 	}

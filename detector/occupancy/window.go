@@ -24,12 +24,12 @@ func (f *Fold) enterWindow() {
 	}
 	for i := range f.sources.n {
 		t := f.sources.at(int32(i))
-		t.load.run(t.crest.open, at)
+		t.load.run(t.crest.open, at, &f.passing)
 		t.crest.reset(granule)
 	}
 	for i := range f.nets.n {
 		n := f.nets.at(int32(i))
-		n.load.run(n.crest.open, at)
+		n.load.run(n.crest.open, at, &f.passing)
 		n.crest.reset(granule)
 	}
 	for _, s := range f.pools.services {
@@ -87,12 +87,12 @@ func (f *Fold) ending(at int64) ending {
 		t := e.sources[s.source]
 		if t == nil {
 			t = new(*f.sources.at(s.source))
-			t.load.ends(t.crest.open, at)
+			t.load.ends(t.crest.open, at, &f.passing)
 			e.sources[s.source] = t
 		}
 		if e.nets[t.net] == nil {
 			n := new(*f.nets.at(t.net))
-			n.load.ends(n.crest.open, at)
+			n.load.ends(n.crest.open, at, &f.passing)
 			e.nets[t.net] = n
 		}
 		service := e.services[s.service]
@@ -109,8 +109,8 @@ func (f *Fold) ending(at int64) ending {
 }
 
 // ends lets the time pass to the end.
-func (l *load) ends(n int32, at int64) {
-	l.run(n, at)
+func (l *load) ends(n int32, at int64, p *passing) {
+	l.run(n, at, p)
 	l.most = max(l.most, l.value)
 }
 
