@@ -25,7 +25,7 @@
 //
 // Logs differ in what they hold, and no reader makes up for it: [Gives] says
 // of each format whether it tells of openings, durations and outcomes, and how
-// fine its clock is. Where there are no durations, a connection opens and
+// fine its clock is, and [Format.Seen] corrects that by what a log shows. Where there are no durations, a connection opens and
 // closes at the same moment and holds nothing.
 //
 //   - A line of a connection that ended and says how long it lasted: it began
@@ -36,13 +36,16 @@
 //     counts it, and whoever adds up times clips it there.
 //   - Failures and proofs whose connection is not known are events with the
 //     connection 0.
+//   - A line that repeats what another one tells, as PAM's does beside sshd's,
+//     or that names a client for a reason that is no event, gives none; Parse
+//     returns [Named], which says whom it is about.
 //
 // # Stamps
 //
 // A stamp without a zone is of Options.Location. One without a year is the
-// latest such date that is not after Options.Now, or, with Options.Year, of
-// that year and then of whichever keeps it nearest to the line before: a log
-// that goes over New Year does.
+// latest such date that is at most a day after Options.Now, since clocks and
+// zones differ. With Options.Year it is of that year, and then of whichever
+// keeps it nearest to the line before: a log that goes over New Year does.
 //
 // # Strangers
 //

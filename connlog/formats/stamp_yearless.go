@@ -49,13 +49,17 @@ func (s *stamps) yearless(m time.Month, day, hour, min int) (time.Time, error) {
 		return time.Time{}, ErrNoYear
 	}
 	// Eight years lie between two leap days around 1900 and 2100.
-	for year := s.now.In(s.location).Year(); year > s.now.Year()-9; year-- {
-		if t, ok := date(year); ok && !t.After(s.now) {
+	last := s.now.Add(ahead)
+	for year := last.In(s.location).Year(); year > last.Year()-9; year-- {
+		if t, ok := date(year); ok && !t.After(last) {
 			return t, nil
 		}
 	}
 	return time.Time{}, errStamp
 }
+
+// ahead is how far a server's clock, or its zone, may be ahead of Options.Now.
+const ahead = 24 * time.Hour
 
 // nearest takes the year in which a date lies nearest to the line before.
 func (s *stamps) nearest(date func(year int) (time.Time, bool)) (time.Time, error) {
