@@ -50,25 +50,32 @@ func (d *Detector) follow(w *watch, rules []*rule, holds uint64) {
 	}
 }
 
-// decide makes the decision of a rule about what is in view. It does nothing
-// and returns false when there is none to be made now.
+// suggested is how long a suggestion stands: as long as the list keeps it.
+const suggested = 24 * hour
+
+// heavyPart of its pool is held by one who is banned in a storm before others.
+const heavyPart = 0.05
+
+// decide makes the decision of a rule about what is in view. It returns false
+// when there is none to be made now, or a weaker one only.
 func (d *Detector) decide(r *rule) bool {
 	about, ok := d.subject(r)
-	if !ok || d.memory.standing(about, r.Action, r.Services, d.now) {
+	now := d.listNow()
+	if !ok || d.now < d.doubt || d.memory.standing(about, r.Action, r.Services, now) {
 		return false
 	}
 	action := r.Action
-	raging := action == Ban && d.storm.rages(d.now)
+	raging := action == Ban && d.storm.rages(d.now, d.view.share() >= heavyPart)
 	if raging {
 		action = Suggest
-		if d.memory.standing(about, action, r.Services, d.now) {
+		if d.memory.standing(about, action, r.Services, now) {
 			return false
 		}
 	}
 
 	source := about.prefix()
-	lasts, earlier := d.memory.growth(about).duration(&r.Policy, d.now)
-	until := d.now + lasts.Microseconds()
+	lasts, earlier := d.memory.growth(about).duration(&r.Policy, now)
+	until := now + lasts.Microseconds()
 	dec := Decision{
 		ID:       identity(r.Name, source, d.boot, d.seq),
 		Policy:   r.Name,
@@ -82,12 +89,14 @@ func (d *Detector) decide(r *rule) bool {
 	dec.Evidence.BanStorm = raging
 	dec.Evidence.EarlierBans = earlier
 	if action == Ban {
-		d.memory.remember(about, past{id: dec.ID, at: d.now, until: until, bits: about.bits, services: r.Services})
+		d.memory.remember(about, past{id: dec.ID, at: now, until: until, bits: about.bits, services: r.Services})
 		d.storm.count(d.now)
+	} else {
+		until = max(until, now+suggested)
 	}
-	d.memory.of(about).decided(stand{action, until, r.Services}, d.now)
+	d.memory.of(about).decided(stand{action, until, r.Services}, now)
 	d.out = append(d.out, dec)
-	return true
+	return !raging // The ban is still to come.
 }
 
 // subject is what a decision of the rule would be about, if there may be one:
@@ -111,15 +120,17 @@ func (d *Detector) subject(r *rule) (target, bool) {
 // five minutes ago. Of who holds a part of them it is that part.
 const leastBlame = 0.01
 
-// part is the part of the pool that is held by what is in view; 1 if nothing is.
-func (v *view) part() float64 {
-	n := 0
+// share is the part of the pool that is held by what is in view.
+func (v *view) share() float64 {
 	if v.s != nil {
-		n = v.open()
-	} else {
-		n = int(v.n.open)
+		return v.p.share(v.open())
 	}
-	if part := v.p.share(n); part > 0 {
+	return v.p.share(int(v.n.open))
+}
+
+// part is that part; 1 if nothing is held.
+func (v *view) part() float64 {
+	if part := v.share(); part > 0 {
 		return min(part, 1)
 	}
 	return 1
@@ -151,7 +162,7 @@ func (d *Detector) tick(at int64) {
 // nothing to look at, and when the log was silent for long, nothing new: the
 // ticks past quiet are skipped, however far a clock has jumped.
 func (d *Detector) tickTo(t int64) {
-	limit := min(t, d.lastLine+quiet)
+	limit := min(t, d.lastLine+d.quiet())
 	for next := d.tickAfter(d.ticked); next <= limit && len(d.table.holders) > 0; next = d.tickAfter(next) {
 		d.tick(next)
 		d.ticked = next
@@ -172,10 +183,20 @@ const (
 	quarter = micros / 4
 	// pressure is how long after a refusal the ticks are close together.
 	pressure = 10 * micros
-	// quiet is how long after the last line there are ticks, in microseconds.
-	// A server that lives writes a beat every five seconds.
-	quiet = int64(10 * time.Minute / time.Microsecond)
+	// silence is how long after the last line there are ticks, in microseconds,
+	// and late the same after the last line of a server that wrote its beat, as
+	// it does every five seconds.
+	silence = int64(10 * time.Minute / time.Microsecond)
+	late    = 15 * micros
 )
+
+// quiet is how long after the last line there are ticks.
+func (d *Detector) quiet() int64 {
+	if d.beats() {
+		return late
+	}
+	return silence
+}
 
 // floor is the last multiple of step at or before t.
 func floor(t, step int64) int64 {

@@ -64,6 +64,8 @@ type Detector struct {
 	pressed  int64 // when a client was last turned away for want of a thread
 	advanced int64 // what Advance was told
 	shift    int64 // now is the time of the log plus shift
+	beaten   int64 // when the last beat was; 0: there was none
+	doubt    int64 // until then there are no decisions
 
 	view  view
 	out   []Decision
@@ -137,7 +139,7 @@ func (d *Detector) Observe(e *connlog.Event) []Decision {
 		return nil
 	}
 	d.stats.Lines++
-	d.reach(e.Time)
+	d.reach(e)
 	d.enter(e)
 	d.apply(e)
 	return d.out
@@ -149,7 +151,7 @@ func (d *Detector) Observe(e *connlog.Event) []Decision {
 func (d *Detector) Advance(t time.Time) []Decision {
 	d.out = d.out[:0]
 	to, ok := d.internal(t)
-	if !d.begun || !ok || to <= d.now {
+	if to = min(to, d.lastLine+d.quiet()); !d.begun || !ok || to <= d.now {
 		return nil
 	}
 	d.tickTo(to)
@@ -176,6 +178,7 @@ func (d *Detector) apply(e *connlog.Event) {
 			d.head.begin()
 		}
 	case connlog.Beat:
+		d.beaten = d.now
 		d.stats.PoolsOver += uint64(d.pools.told(e, d.now))
 	case connlog.Lost:
 		d.stats.Lost += max(e.Count, 1)

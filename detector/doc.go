@@ -43,10 +43,16 @@
 // taken in, and its own source is looked at. There is a tick each whole second,
 // and each quarter of one while clients are turned away. So a policy acts at
 // once where a line crosses its condition, and soon where time does. There are
-// no ticks more than ten minutes after the last line.
+// no ticks more than ten minutes after the last line, or 15 seconds after that
+// of a server that wrote its beat, as it does every five.
 //
 // A time that goes back is held; a clock that was set back by more than five
-// seconds goes on from where it was.
+// seconds goes on from where it was. So does one that leaps ahead by more than a
+// minute where the server would have written its beat: the clock was set, or the
+// machine stood still. After a minute without a line, be it a leap or not, there
+// are no decisions for five seconds if threads were held meanwhile. Bans, their
+// ends, and what is remembered of them are at times of the log, as the list has
+// them.
 //
 // # Conditions
 //
@@ -64,8 +70,9 @@
 // A policy decides once about a source until its condition has been false
 // again. While a decision about a source stands, or about a net that it is in,
 // there is no further one that is as weak or weaker, by any policy; a ban may
-// follow a suggestion. When too
-// many bans fall into one minute, the further ones become suggestions.
+// follow a suggestion, which stands as long as the list keeps it. When too many
+// bans fall into one minute, the further ones become suggestions until that is
+// over; a quarter of them is kept for those who hold a twentieth of their pool.
 //
 // # Files and restarts
 //

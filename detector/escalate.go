@@ -28,7 +28,8 @@ type Past struct {
 	Forgiven bool
 }
 
-// past is a Past as it is remembered.
+// past is a Past as it is remembered. Its times are those of the log, which are
+// those of the list: not the detector's own, which never go back.
 type past struct {
 	id        string
 	at, until int64
@@ -40,7 +41,7 @@ type past struct {
 // stand is a decision that stands.
 type stand struct {
 	action   Action
-	until    int64
+	until    int64    // a time of the log
 	services []string // empty: all
 }
 
@@ -290,13 +291,17 @@ type storm struct {
 	times []int64 // at most limit, oldest first
 }
 
-// rages says whether a further ban would be one too many.
-func (s *storm) rages(now int64) bool {
+// rages says whether a further ban would be one too many. A quarter of them is
+// kept for who holds much, so that none such can hide behind many small ones.
+func (s *storm) rages(now int64, heavy bool) bool {
 	i := 0
 	for i < len(s.times) && s.times[i] <= now-60*micros {
 		i++
 	}
 	s.times = slices.Delete(s.times, 0, i)
+	if !heavy {
+		return len(s.times) >= s.limit-s.limit/4
+	}
 	return len(s.times) >= s.limit
 }
 

@@ -67,15 +67,21 @@ func (d *Detector) internal(t time.Time) (int64, bool) {
 	return s*micros + int64(t.Nanosecond())/1000 + d.shift, true
 }
 
+// listNow is the present time of the log, by which the list reckons its bans.
+func (d *Detector) listNow() int64 { return d.now - d.shift }
+
 // logTime turns our time into that of the log.
 func (d *Detector) logTime(t int64) time.Time { return time.UnixMicro(t - d.shift).UTC() }
 
 // backStep is how far a clock may go back and be caught up with by waiting.
 const backStep = 5 * int64(micros)
 
+// beats says whether the server wrote its beat up to the last line.
+func (d *Detector) beats() bool { return d.beaten != 0 && d.lastLine-d.beaten <= late }
+
 // reach lets the time pass up to a line.
-func (d *Detector) reach(at time.Time) {
-	t, ok := d.internal(at)
+func (d *Detector) reach(e *connlog.Event) {
+	t, ok := d.internal(e.Time)
 	if !ok {
 		d.stats.Clamped++
 		t = d.now
@@ -87,6 +93,8 @@ func (d *Detector) reach(at time.Time) {
 	}
 	if t < d.now {
 		t = d.clockWentBack(t)
+	} else if t-d.lastLine > leap && e.Boot == d.boot {
+		t = d.clockLeapt(t)
 	}
 	d.tickTo(t)
 	d.now, d.lastLine = t, t
@@ -108,6 +116,31 @@ func (d *Detector) clockWentBack(t int64) int64 {
 	d.shift += step
 	return t + step
 }
+
+// leap is how long a log is silent at least when its clock was set ahead, or
+// its machine stood still.
+const leap = 60 * micros
+
+// clockLeapt returns the time of a line that is long after the one before it.
+// Where the server would have written its beat, time goes on from where it was,
+// for nobody has held a thread for all that time. In another log it may be that
+// nothing happened. In any case those who hold one now are looked at a little
+// longer.
+func (d *Detector) clockLeapt(t int64) int64 {
+	if d.beats() {
+		d.stats.ClockSteps++
+		skipped := floor(t-d.now, micros)
+		d.shift -= skipped
+		t -= skipped
+	}
+	if len(d.table.holders) > 0 {
+		d.doubt = t + doubtful
+	}
+	return t
+}
+
+// doubtful is how long there are no decisions after a leap of the clock.
+const doubtful = 5 * micros
 
 // enter makes the line the last one: a new boot closes what the one before
 // held, and the end of a file's head closes what it did not name.

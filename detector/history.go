@@ -13,8 +13,9 @@ type banHistory struct {
 // returned is how soon after the end of a ban the next one makes a return.
 const returned = 60 * 60 * micros
 
-// history of the bans that were before now. A log that is read again has later
-// ones too, which do not count.
+// history of the bans that were before now, a time of the log. A log that is
+// read again has later ones too, which do not count, nor do those from before
+// its clock was set back, until it gets there again.
 func (r *record) history(now int64) banHistory {
 	h := banHistory{since: math.Inf(1)}
 	if r == nil {
@@ -42,5 +43,5 @@ func (r *record) history(now int64) banHistory {
 
 // history of the source in view.
 func (v *view) history() banHistory {
-	return v.d.memory.peek(v.d.target(v.s.key)).history(v.now)
+	return v.d.memory.peek(v.d.target(v.s.key)).history(v.d.listNow())
 }

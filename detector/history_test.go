@@ -95,7 +95,7 @@ func TestTargets(t *testing.T) {
 func TestScanWait(t *testing.T) {
 	w := watch1(t, Options{})
 	wait := func() float64 {
-		w.beat()
+		w.refuse(ip(9), connlog.RefuseBanned)
 		p := w.d.pools.byName["www"]
 		p.advance(w.d.now)
 		return p.scans.wait()

@@ -30,7 +30,7 @@ func (d *Detector) ofNet(e *Evidence, v *view) {
 	e.Blame = round(u.blame)
 	e.Blame1 = round(v.netRate(u.blame1))
 
-	past := v.d.memory.peek(d.nets.target(n.key)).history(v.now)
+	past := v.d.memory.peek(d.nets.target(n.key)).history(v.d.listNow())
 	e.HistoryBans, e.HistoryReturns = past.bans, past.returns
 
 	first := n.first.of.first

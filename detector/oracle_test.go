@@ -27,6 +27,7 @@ type oracle struct {
 	refusals, unblamed map[string]float64
 	passages           []passage
 	restarts           []float64
+	beat, skipped      float64 // when the last beat was, and seconds that do not count
 }
 
 type oracleKey struct{ pool, addr string }
@@ -51,7 +52,7 @@ type mark struct{ at, n float64 }
 
 func newOracle(level connlog.Level) *oracle {
 	return &oracle{level: level, hist: make(map[oracleKey]*history), conns: make(map[uint64]*span),
-		unseen: make(map[string]int), refusals: make(map[string]float64), unblamed: make(map[string]float64)}
+		unseen: make(map[string]int), refusals: make(map[string]float64), unblamed: make(map[string]float64), beat: math.Inf(-1)}
 }
 
 func poolOf(service string) string {
@@ -113,7 +114,13 @@ func (o *oracle) refuse(pool string, n float64) {
 }
 
 func (o *oracle) observe(e *connlog.Event) {
-	o.now = e.Time.Sub(epoch).Seconds()
+	at := e.Time.Sub(epoch).Seconds() - o.skipped
+	if at-o.now > 60 && e.Boot == o.boot && o.beat >= o.now-15 {
+		// The server, or its machine, stood still.
+		skip := math.Floor(at - o.now)
+		o.skipped, at = o.skipped+skip, at-skip
+	}
+	o.now = at
 	if e.Boot != o.boot {
 		o.closeAllBut(nil)
 		if o.boot != "" {
@@ -157,6 +164,7 @@ func (o *oracle) observe(e *connlog.Event) {
 			o.told(e.Service, e.Busy)
 		}
 	case connlog.Beat:
+		o.beat = o.now
 		for _, s := range e.Services {
 			o.told(s.Service, s.Busy)
 		}

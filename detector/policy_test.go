@@ -119,9 +119,9 @@ func TestBanMayFollowSuggestion(t *testing.T) {
 		w.connect(ip(1))
 	}
 	w.expect(t, "suggest 0s for 1h0m0s", "ban 0s for 1m0s")
-	// When the ban is over and the suggestions are too, the third may speak.
-	w.idle(time.Hour)
-	w.expect(t, "suggest 1h0m0s for 1h0m0s")
+	// When the list keeps the suggestion no longer the third may speak.
+	w.idle(24 * time.Hour)
+	w.expect(t, "suggest 24h0m0s for 1h0m0s")
 }
 
 func TestEscalation(t *testing.T) {
@@ -184,7 +184,47 @@ func TestBanStorm(t *testing.T) {
 	w.at(61 * time.Second) // the first is a minute ago, the second is not
 	w.connect(ip(10))
 	w.connect(ip(11))
-	w.expect(t, "ban 1m1s for 1h0m0s", "suggest 1m1s for 1h0m0s")
+	if who := w.decided[0].Source.Addr(); who != ip(2) {
+		t.Errorf("%v is banned next, want who was suggested first", who)
+	}
+	w.expect(t, "ban 1m1s for 1h0m0s", "suggest 1m1s for 1h0m0s", "suggest 1m1s for 1h0m0s")
+}
+
+// TestDecoysDoNotHideAHolder though they use up the bans of each minute.
+func TestDecoysDoNotHideAHolder(t *testing.T) {
+	w := watch1(t, Options{Policies: DefaultPolicies(), BansPerMinute: 40})
+	w.threads = 50
+	n := 0
+	decoy := func() {
+		n++
+		w.service = "smtp"
+		id := w.connect(ip(1000 + n))
+		for range 13 {
+			w.fail(id, connlog.FailLogin)
+		}
+		w.close(id, connlog.EndClient)
+		w.service = "www"
+	}
+	for range 400 {
+		decoy()
+		w.wait(100 * time.Millisecond)
+	}
+	began := w.now
+	w.sit("203.0.113.1", 50)
+	for range 100 {
+		w.wait(100 * time.Millisecond)
+		decoy()
+		w.refuse(ip(1), connlog.RefuseBusy)
+	}
+	for _, dec := range w.decided {
+		if dec.Source.Addr() == addr("203.0.113.1") {
+			if dec.Action != Ban || dec.At.Sub(began) > 3*time.Second {
+				t.Errorf("%s by %s after %v", dec.Action, dec.Policy, dec.At.Sub(began))
+			}
+			return
+		}
+	}
+	t.Error("no decision about the holder")
 }
 
 func TestPolicyOfAPool(t *testing.T) {

@@ -41,7 +41,7 @@ func TestWindowsMove(t *testing.T) {
 		{1000 * time.Hour, 0, 0, 0},
 	} {
 		l.at(step.at)
-		l.beat()
+		l.refuse(ip(9), connlog.RefuseBanned)
 		observeAll(d, l)
 		got := longCounts(d, 1)
 		for name, want := range map[string]float64{
