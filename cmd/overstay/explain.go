@@ -31,6 +31,7 @@ func explain(err error) (what, hint string) {
 	var noEvents *app.NoEventsError
 	var noPool *app.NoPoolError
 	var outOfRange *app.OutOfRangeError
+	var unsized *app.UnsizedError
 	switch {
 	case errors.As(err, &usage):
 		hint = "Usage: " + usage.command + " --help"
@@ -63,6 +64,8 @@ func explain(err error) (what, hint string) {
 		hint = "What is on the allow list: overstay allow"
 	case errors.Is(err, errNothingImported):
 		hint = "Mend the lines, or leave them out with --skip."
+	case errors.As(err, &unsized):
+		hint = "Say so with --threads " + unsized.Pool + "=N."
 	case errors.Is(err, app.ErrFormatUnknown):
 		hint = "Formats that are known, and what each can tell: overstay formats. To name one: --format."
 	case isLog(what) && errors.Is(err, fs.ErrNotExist):

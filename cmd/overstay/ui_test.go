@@ -62,7 +62,7 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 		"source": func(u *ui) error { return u.whySource(fixedSource(hostile), 5, time.Now()) },
 		"analysis": func(u *ui) error {
 			return u.analysis(&app.Analysis{Policies: []string{hostile}, Decisions: fixedSource(hostile).Decisions, Pools: fixedWhy(hostile, 3).Reports, Occupancy: &occupancy.Report{
-				Services: []occupancy.Service{{Service: hostile}, {Service: hostile}}, Full: []occupancy.Full{{Service: hostile}},
+				Services: []occupancy.Service{{Service: hostile, Pool: hostile, Busy: 1}, {Service: hostile}}, Full: []occupancy.Full{{Service: hostile}},
 			}, Unsized: []string{hostile}, Read: app.LogsRead{Gives: formats.Gives{Note: hostile}}}, analysisShown{most: 5})
 		},
 		"diff": func(u *ui) error {

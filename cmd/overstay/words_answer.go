@@ -6,6 +6,7 @@ import (
 
 	"overstay/detector/cause"
 	"overstay/detector/loss"
+	"overstay/detector/occupancy"
 	"overstay/internal/app"
 )
 
@@ -29,14 +30,30 @@ func answers(a *app.Analysis) []answer {
 		}
 	}
 	for _, pool := range a.Unsized {
-		if len(all) == 0 || a.Unexplained == app.Explained {
-			all = append(all, answer{text: fmt.Sprintf("No verdict on %s: the log does not tell how many threads it has. Say so with --threads %s=N.", pool, pool)})
+		if busy, most := refusedBy(a.Occupancy, pool); busy > 0 {
+			all = append(all, answer{
+				text:   fmt.Sprintf("No verdict: %s turned %s away, but the log does not tell how many threads it has.", pool, count(busy, "client", "clients")),
+				advice: []string{fmt.Sprintf("Say so with --threads %s=N. At most %s were held at once.", pool, most)},
+			})
 		}
 	}
 	if len(all) == 0 {
 		all = append(all, silence(a))
 	}
 	return all
+}
+
+// refusedBy says how many a pool turned away for want of a thread, and how many
+// threads were held at most.
+func refusedBy(r *occupancy.Report, pool string) (busy uint64, most string) {
+	most = "none"
+	for _, s := range r.Services {
+		if s.Pool == pool {
+			busy += s.Busy
+			most = rangeText(s.Peak.Low, s.Peak.High)
+		}
+	}
+	return busy, most
 }
 
 // silence is the answer where there is nothing to explain, or no way to.

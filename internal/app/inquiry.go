@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -90,11 +89,11 @@ func (in *inquiry) whole(ctx context.Context, only string, from, to time.Time, q
 		if !ok {
 			continue
 		}
-		r, err := in.recorder.Report(s, q)
-		if errors.Is(err, loss.ErrThreads) {
+		if p.Threads == 0 {
 			unsized = append(unsized, p.Name)
 			continue
 		}
+		r, err := in.recorder.Report(s, q)
 		if err != nil {
 			return nil, nil, err
 		}

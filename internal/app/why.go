@@ -12,6 +12,7 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
 )
@@ -79,6 +80,19 @@ func (e *NoPoolError) Error() string {
 	return fmt.Sprintf("the log tells of no pool %q; it has %s", e.Name, strings.Join(e.Known, ", "))
 }
 
+// UnsizedError is a pool whose size no line of the log tells, so that nothing
+// can be said of when it was full.
+type UnsizedError struct{ Pool string }
+
+func (e *UnsizedError) Error() string {
+	return fmt.Sprintf("the log does not tell how many threads %s has", e.Pool)
+}
+
+// unsized reports whether the size of a pool is not known.
+func (in *inquiry) unsized(pool string) bool {
+	return slices.ContainsFunc(in.detector.Pools(), func(p detector.PoolState) bool { return p.Name == pool && p.Threads == 0 })
+}
+
 // OutOfRangeError is a time of which the log says nothing.
 type OutOfRangeError struct{ From, To time.Time }
 
@@ -111,6 +125,9 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 		return nil, err
 	}
 	for _, s := range stretches {
+		if in.unsized(s.Pool) {
+			return nil, &UnsizedError{Pool: s.Pool}
+		}
 		r, err := in.recorder.Report(s, o.Question)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", s.Pool, err)
