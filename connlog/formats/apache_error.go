@@ -15,7 +15,7 @@ func apacheErrorFormat() Format {
 	return Format{
 		Name:    "apache-error",
 		Meaning: "Apache error log",
-		Gives: Gives{Opens: true, Outcomes: true, Refusals: true, Clock: time.Second,
+		Gives: Gives{Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "only what went wrong; nobody is seen to hold anything; a full server names nobody"},
 		read: (*Parser).apacheError,
 	}
@@ -112,13 +112,11 @@ func (p *Parser) apacheOf(at int64, b []byte, ported bool) error {
 	switch {
 	case starts("user "):
 		return p.failed(0, at, addr, www, connlog.FailLogin, apacheUser(b))
-	case starts("Invalid method in request"), starts("Invalid URI in request"), starts("invalid URI path"), starts("request failed: "):
+	case starts("Invalid method in request"), starts("Invalid URI in request"), starts("invalid URI path"), starts("request failed: "),
+		starts("Request header read timeout"), starts("Request body read timeout"):
 		return p.failed(0, at, addr, www, connlog.FailCommand, nil)
 	case starts("SSL handshake "), starts("SSL Library Error"):
 		return p.failed(0, at, addr, www, connlog.FailTLS, nil)
-	case starts("Request header read timeout"), starts("Request body read timeout"):
-		p.tell(&visit{addr: addr, service: www, from: at, to: at, end: connlog.EndTimeout})
-		return nil
 	case starts("mod_qos("):
 		return p.apacheLimited(at, addr, b)
 	}

@@ -19,7 +19,7 @@ func nginxErrorFormat() Format {
 	return Format{
 		Name:    "nginx-error",
 		Meaning: "nginx error log",
-		Gives: Gives{Opens: true, Outcomes: true, Refusals: true, Clock: time.Second,
+		Gives: Gives{Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "only what went wrong, and of that some only from level info on; nobody is seen to hold anything"},
 		read: (*Parser).nginxError,
 	}
@@ -100,12 +100,9 @@ func (p *Parser) nginxSays(at int64, b []byte) error {
 	case contains(message, ", dry run"):
 	case starts("limiting connections "), starts("limiting requests"):
 		return p.refused(at, addr, www, connlog.RefuseSessions)
-	case starts("client timed out "):
-		p.tell(&visit{addr: addr, service: www, from: at, to: at, end: connlog.EndTimeout})
-		return nil
 	case starts(`user "`):
 		return p.failed(0, at, addr, www, connlog.FailLogin, nginxUser(message))
-	case starts("client sent "):
+	case starts("client sent "), starts("client timed out "):
 		return p.failed(0, at, addr, www, connlog.FailCommand, nil)
 	case starts("SSL_do_handshake() failed"), starts("SSL_read() failed"), endsWith(message, "while SSL handshaking"):
 		return p.failed(0, at, addr, www, connlog.FailTLS, nil)

@@ -63,8 +63,7 @@ Nov 23 12:31:14 lb haproxy[3025]: 192.0.2.11:36530 [23/Nov/2026:12:31:14 +0000] 
 Nov 23 12:35:28 web nginx: 2026/11/23 12:35:28 [error] 2865#0: *66655 limiting connections by zone "one", client: 203.0.113.14, server: , request: "GET / HTTP/1.1"`, `
 1123 12:35:16.000 refuse www #0 203.0.113.6 sessions
 1123 12:35:17.000 refuse www #0 2001:db8::7 sessions
-1123 12:35:19.000 open www #1 203.0.113.8
-1123 12:35:19.000 close www #1 203.0.113.8 held=0s proven=false fails=0 timeout
+1123 12:35:19.000 fail www #0 203.0.113.8 command
 1123 12:35:20.000 fail www #0 203.0.113.9 login "an na"
 1123 12:35:21.000 fail www #0 203.0.113.9 login "x"
 1123 12:35:22.000 fail www #0 203.0.113.10 command
@@ -90,8 +89,7 @@ Nov 23 12:35:26 srv httpd[22034]: [error] [client 203.0.113.14] user x not found
 1123 12:35:18.250 fail www #0 2001:db8::8:7 login "anna"
 1123 12:35:19.250 fail www #0 203.0.113.9 command
 1123 12:35:20.250 fail www #0 203.0.113.10 tls
-1123 12:35:21.250 open www #1 203.0.113.11
-1123 12:35:21.250 close www #1 203.0.113.11 held=0s proven=false fails=0 timeout
+1123 12:35:21.250 fail www #0 203.0.113.11 command
 1123 12:35:22.250 refuse www #0 busy
 1123 12:35:23.250 refuse www #0 203.0.113.12 sessions
 1123 12:35:26.000 fail www #0 203.0.113.14 login "x"
