@@ -107,4 +107,3 @@ func TestDocsAreOfNobody(t *testing.T) {
 		}
 	}
 }
-
