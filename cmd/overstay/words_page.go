@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"overstay/connlog/bulk"
 	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/occupancy"
@@ -233,7 +234,7 @@ func decisionCells(d *detector.Decision, a *app.Analysis) []string {
 
 func fileCells(f *app.LogFile) []string {
 	var remarks []string
-	if f.Compression != "" {
+	if f.Compression != bulk.Plain {
 		remarks = append(remarks, string(f.Compression))
 	}
 	if f.TooLong > 0 {

@@ -252,6 +252,9 @@ func gap(below, above []float64) (floor, ceiling float64) {
 func (c *Chart) legend(d *drawing) []key {
 	var all []key
 	for i, s := range c.Stack {
+		if greatest(s.Values) == 0 {
+			continue // Nothing of it is drawn.
+		}
 		class, digit := c.class(i, "k"), ""
 		if class != "rest" {
 			digit = strconv.Itoa(i + 1)
