@@ -65,7 +65,7 @@ func (f *Fold) begun(s *session, n *note) {
 	t.load.most = max(t.load.most, t.load.value)
 	of.load.most = max(of.load.most, of.load.value)
 	f.counted(s, t, service)
-	p.look(now, now-f.journal.shift, f.size(p))
+	p.look(now, now-f.journal.shift)
 }
 
 // counted counts a connection that is open at some time that counts.
@@ -136,14 +136,6 @@ func (f *Fold) granule(us int64) int64 {
 	return g
 }
 
-// size is the number of a pool's threads, 0 if nobody knows.
-func (f *Fold) size(p *pool) int32 {
-	if p.threads > 0 {
-		return p.threads
-	}
-	return f.threads
-}
-
 func (f *Fold) closed(n *note, name string) {
 	if s, ok := f.open.take(n.conn); ok {
 		f.ended(&s, f.journal.now, n.marks&isProven != 0)
@@ -207,7 +199,7 @@ func (f *Fold) ended(s *session, at int64, proven bool) {
 	}
 	f.held(s, t, service, p, at)
 	t.touch(t.first, at-f.journal.shift)
-	p.look(at, at-f.journal.shift, f.size(p))
+	p.look(at, at-f.journal.shift)
 }
 
 // held adds what a connection held up to a time to its source and service.
@@ -297,5 +289,5 @@ func (f *Fold) refused(n *note, name string) {
 		t, _ := f.bystander(n, name)
 		t.refused += count
 	}
-	p.look(now, at, f.size(p))
+	p.look(now, at)
 }

@@ -16,8 +16,10 @@ type Options struct {
 	Service string
 	// From and To bound the time that counts, both included; zero is no bound.
 	From, To time.Time
-	// Threads of a pool of which the log does not tell.
-	Threads int
+	// Threads of a pool of which the log does not tell: of each, and of those of
+	// a name.
+	Threads   int
+	ThreadsOf map[string]int
 	// Clock is how fine the stamps are. One that is coarser than a microsecond
 	// makes peaks a range.
 	Clock time.Duration
@@ -27,7 +29,6 @@ type Options struct {
 type Fold struct {
 	address, net connlog.Level
 	only         string
-	threads      int32
 	clock        int64 // microseconds; 0 if it is fine
 
 	journal  journal
@@ -71,8 +72,8 @@ const (
 // New returns an empty Fold.
 func New(o Options) *Fold {
 	f := &Fold{
-		address: o.Address, net: o.Net, only: o.Service, threads: small(o.Threads),
-		bySource: newIndex(), byNet: newIndex(), pools: newPools(), passing: newPassing(),
+		address: o.Address, net: o.Net, only: o.Service,
+		bySource: newIndex(), byNet: newIndex(), pools: newPools(o.Threads, o.ThreadsOf), passing: newPassing(),
 		window: window{from: math.MinInt64 / 2, to: math.MaxInt64 / 2, begin: math.MinInt64 / 2, end: math.MaxInt64 / 2},
 	}
 	if f.address == (connlog.Level{}) {
@@ -202,7 +203,7 @@ func (f *Fold) ends() {
 	f.closeWhere(at, func(*session) bool { return true })
 	f.pools.forget()
 	for _, p := range f.pools.all {
-		p.look(at, at-f.journal.shift, f.size(p))
+		p.look(at, at-f.journal.shift)
 	}
 }
 

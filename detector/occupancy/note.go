@@ -52,11 +52,15 @@ type Notes struct {
 // names are strings that come again and again. They are kept from one use of
 // the notes to the next one.
 type names struct {
-	texts []string
-	last  [4]uint16 // of a service and of a boot, by their length
+	texts  []string
+	places map[string]uint16 // of all, where there are more than a few
+	last   [4]uint16         // of a service and of a boot, by their length
 }
 
-const mostNames = 4096
+const (
+	fewNames  = 16
+	mostNames = 4096
+)
 
 // of returns the place of a text.
 func (n *names) of(text string) uint16 {
@@ -64,17 +68,36 @@ func (n *names) of(text string) uint16 {
 	if int(*last) < len(n.texts) && n.texts[*last] == text {
 		return *last
 	}
-	i := slices.Index(n.texts, text)
-	if i < 0 {
-		i = len(n.texts)
-		if i > math.MaxUint16 { // No batch has so many lines.
-			i--
-			n.texts = n.texts[:i]
-		}
-		n.texts = append(n.texts, text)
-	}
-	*last = uint16(i)
+	*last = n.find(text)
 	return *last
+}
+
+func (n *names) find(text string) uint16 {
+	if len(n.texts) <= fewNames {
+		if i := slices.Index(n.texts, text); i >= 0 {
+			return uint16(i)
+		}
+	} else if i, ok := n.places[text]; ok {
+		return i
+	}
+	if len(n.texts) == math.MaxUint16 { // No log that is meant well has so many.
+		if text = others; n.places[text] == 0 {
+			return math.MaxUint16 - 1
+		}
+		return n.places[text]
+	}
+	i := uint16(len(n.texts))
+	n.texts = append(n.texts, text)
+	if len(n.texts) > fewNames {
+		if n.places == nil {
+			n.places = make(map[string]uint16)
+			for at, text := range n.texts {
+				n.places[text] = uint16(at)
+			}
+		}
+		n.places[text] = i
+	}
+	return i
 }
 
 // Reset empties the notes and keeps their room.

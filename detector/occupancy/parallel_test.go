@@ -13,6 +13,8 @@ import (
 	"overstay/detector/occupancy"
 )
 
+var sameSource = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
 // TestAnyCoresAndCuts wants the same report, to the bit, from one event after
 // the other, from any number of workers, and from files that are cut anywhere.
 func TestAnyCoresAndCuts(t *testing.T) {
@@ -35,7 +37,7 @@ func TestAnyCoresAndCuts(t *testing.T) {
 				}
 				o := bulk.Options{Workers: workers, ChunkBytes: 1 << g.rng.IntN(18)}
 				got := readAll(t, inputs, o, occupancy.Options{}).Report(occupancy.ByBlame, 0)
-				if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
+				if d := cmp.Diff(want, got, sameSource); d != "" {
 					t.Errorf("cut at %d and %d, chunks of %d: %s", a, b, o.ChunkBytes, d)
 				}
 			})

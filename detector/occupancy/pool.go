@@ -22,7 +22,7 @@ type service struct {
 // pool is a number of threads that one service, or several, share.
 type pool struct {
 	name    string
-	threads int32 // 0: the log has not told
+	threads int32 // 0: nobody has told
 	open    int32 // connections we know of
 	unseen  int32 // threads held that the log counts and we have not seen opened
 	toll    float64
@@ -56,8 +56,8 @@ func (p *pool) busy() int32 { return p.open + p.unseen }
 
 // look sees whether the pool is full after a change, at a time that is given as
 // ours and as the log's.
-func (p *pool) look(at, log int64, threads int32) {
-	full := threads > 0 && p.busy() >= threads
+func (p *pool) look(at, log int64) {
+	full := p.threads > 0 && p.busy() >= p.threads
 	if full || p.isFull {
 		p.touch(at, log)
 	}
@@ -121,7 +121,9 @@ type pools struct {
 	all       []*pool
 	byService map[string]uint16
 	byPool    map[string]uint16
-	known     []bool // services of which this boot has told the pool, by their numbers
+	each      int32          // threads of a pool of which the log has not told
+	threadsOf map[string]int // the same, by name
+	known     []bool         // services of which this boot has told the pool, by their numbers
 }
 
 const (
@@ -129,8 +131,8 @@ const (
 	others       = "others"
 )
 
-func newPools() pools {
-	return pools{byService: make(map[string]uint16), byPool: make(map[string]uint16)}
+func newPools(threads int, of map[string]int) pools {
+	return pools{byService: make(map[string]uint16), byPool: make(map[string]uint16), each: small(threads), threadsOf: of}
 }
 
 // of returns the number of a service, which has a pool of its own if nobody has
@@ -166,7 +168,11 @@ func (ps *pools) named(name string) uint16 {
 			}
 		}
 		i = uint16(len(ps.all))
-		ps.all = append(ps.all, &pool{name: name})
+		p := &pool{name: name, threads: ps.each}
+		if n := ps.threadsOf[name]; n > 0 {
+			p.threads = small(n)
+		}
+		ps.all = append(ps.all, p)
 		ps.byPool[name] = i
 	}
 	return i
@@ -199,14 +205,14 @@ func (ps *pools) forget() {
 
 // threads is the number of threads of all pools that a service takes one from,
 // 0 if it is not known of each.
-func (ps *pools) threads(otherwise int32) (sum int32) {
+func (ps *pools) threads() (sum int32) {
 	counted := make([]bool, len(ps.all))
 	for _, s := range ps.services {
 		if counted[s.pool] {
 			continue
 		}
 		counted[s.pool] = true
-		threads := cmp.Or(ps.all[s.pool].threads, otherwise)
+		threads := ps.all[s.pool].threads
 		if threads == 0 {
 			return 0
 		}

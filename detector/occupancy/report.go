@@ -136,7 +136,7 @@ func (f *Fold) serviceRows(r *Report, e *ending) {
 			s = end
 		}
 		p := f.pools.all[s.pool]
-		threads := int(f.size(p))
+		threads := int(p.threads)
 		if !s.seen {
 			continue
 		}
@@ -155,7 +155,7 @@ func (f *Fold) serviceRows(r *Report, e *ending) {
 		r.OpenAtEnd += s.openAtEnd
 		r.ThreadTime += row.ThreadTime
 	}
-	r.Peak.Threads = int(f.pools.threads(f.threads))
+	r.Peak.Threads = int(f.pools.threads())
 	slices.SortFunc(r.Services, func(a, b Service) int {
 		return cmp.Or(cmp.Compare(b.ThreadTime, a.ThreadTime), cmp.Compare(a.Service, b.Service))
 	})

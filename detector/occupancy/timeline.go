@@ -18,7 +18,9 @@ type TimelineOptions struct {
 	Buckets  int            // that the time is divided into; 240 if zero, at most 10,000
 	Sources  []netip.Prefix // that are shown apart, the first that fits
 	Service  string         // the only one; empty: all
-	Threads  int            // of a pool of which the log does not tell
+	// Threads and ThreadsOf are as in Options.
+	Threads   int
+	ThreadsOf map[string]int
 }
 
 // Bucket is a part of a timeline.
@@ -33,14 +35,13 @@ type Bucket struct {
 // Timeline is the threads over time. What is known only by its close is held,
 // but not part of a peak. It is for one goroutine.
 type Timeline struct {
-	only    string
-	threads int32
-	shown   []shown
-	most    int
-	grows   bool
-	from    int64 // microseconds, of the first bucket
-	to      int64 // where the last one ends
-	width   int64
+	only  string
+	shown []shown
+	most  int
+	grows bool
+	from  int64 // microseconds, of the first bucket
+	to    int64 // where the last one ends
+	width int64
 
 	buckets []bucket
 	journal journal
@@ -79,7 +80,7 @@ const (
 
 // NewTimeline returns a Timeline of nothing yet.
 func NewTimeline(o TimelineOptions) *Timeline {
-	t := &Timeline{only: o.Service, threads: small(o.Threads), pools: newPools(), most: min(o.Buckets, mostBuckets)}
+	t := &Timeline{only: o.Service, pools: newPools(o.Threads, o.ThreadsOf), most: min(o.Buckets, mostBuckets)}
 	if t.most <= 0 {
 		t.most = defaultBuckets
 	}
@@ -309,7 +310,7 @@ func (t *Timeline) resized() {
 	if b == nil {
 		return
 	}
-	if sum := t.pools.threads(t.threads); sum > 0 {
+	if sum := t.pools.threads(); sum > 0 {
 		b.threads = max(b.threads, sum)
 	}
 }
@@ -358,5 +359,5 @@ func (t *Timeline) firstThreads() int {
 			return int(t.buckets[i].threads)
 		}
 	}
-	return int(t.threads) * len(t.pools.all)
+	return int(t.pools.threads())
 }

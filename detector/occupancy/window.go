@@ -45,7 +45,7 @@ func (f *Fold) enterWindow() {
 		f.counted(&one.session, t, f.pools.services[one.service])
 	}
 	for _, p := range f.pools.all {
-		p.look(at, f.window.from, f.size(p))
+		p.look(at, f.window.from)
 	}
 }
 
