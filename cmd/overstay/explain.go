@@ -32,7 +32,10 @@ func explain(err error) (what, hint string) {
 	var noPool *app.NoPoolError
 	var outOfRange *app.OutOfRangeError
 	var unsized *app.UnsizedError
+	var format *app.FormatError
 	switch {
+	case errors.As(err, &format):
+		hint = "Formats that are known: overstay formats. More: overstay analyze --help"
 	case errors.As(err, &usage):
 		hint = "Usage: " + usage.command + " --help"
 	case errors.As(err, &config):
