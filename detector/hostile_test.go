@@ -72,7 +72,7 @@ func sound(t *testing.T, d *Detector, decs []Decision) {
 		poolUnproven += p.unproven
 	}
 	soundNets(t, d)
-	if open != len(d.open) || poolOpen != open || poolUnproven != unproven || len(d.table.pinned) > len(d.table.holders) {
+	if open != len(d.open) || poolOpen != open || poolUnproven != unproven || d.table.pinned() > len(d.table.holders) {
 		t.Fatalf("open: %d by source, %d by number, %d by pool; unproven: %d and %d",
 			open, len(d.open), poolOpen, unproven, poolUnproven)
 	}

@@ -1,10 +1,8 @@
 package detector
 
 import (
-	"maps"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
@@ -405,7 +403,7 @@ func comparePools(t *testing.T, seed int, d *Detector, o *oracle) {
 // blameIn adds up the blame of all sources in a pool.
 func (d *Detector) blameIn(pool string) (sum float64) {
 	p := d.pools.byName[pool]
-	for _, s := range append(d.table.resting.values(), slices.Collect(maps.Values(d.table.pinned))...) {
+	for s := range d.table.index.all {
 		if s.key.pool == p.id {
 			c := s.copyAt(d.now, p)
 			sum += c.blame
@@ -418,7 +416,7 @@ func (d *Detector) blameIn(pool string) (sum float64) {
 func (d *Detector) figuresOf(k oracleKey) map[string]float64 {
 	out := make(map[string]float64)
 	p := d.pools.byName[k.pool]
-	for _, s := range append(d.table.resting.values(), slices.Collect(maps.Values(d.table.pinned))...) {
+	for s := range d.table.index.all {
 		if p == nil || s.key.pool != p.id || d.source(s.key).String() != k.addr {
 			continue
 		}

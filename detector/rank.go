@@ -58,15 +58,9 @@ func (d *Detector) asOf() int64 { return max(d.now, d.advanced) }
 // standings lists every source with its load1 at this moment.
 func (d *Detector) standings() []standing {
 	now := d.asOf()
-	resting := d.table.resting.values()
-	all := make([]standing, 0, len(resting)+len(d.table.pinned))
-	for _, s := range resting {
+	all := make([]standing, 0, d.table.index.n)
+	for s := range d.table.index.all { // in any order: that of the ranks is total
 		all = append(all, standing{key: s.key, load1: s.load1At(now), s: s})
-	}
-	for _, s := range d.table.holders {
-		if s.queue == queueNone { // else it is among the resting
-			all = append(all, standing{key: s.key, load1: s.load1At(now), s: s})
-		}
 	}
 	return all
 }

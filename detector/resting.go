@@ -2,18 +2,22 @@ package detector
 
 import "github.com/hashicorp/golang-lru/v2/simplelru"
 
-// resting keeps as many sources as it has room for. It is a 2Q cache (Johnson
-// and Shasha, "2Q: A Low Overhead High Performance Buffer Management
-// Replacement Algorithm", VLDB 1994): who is seen once waits in recent, who is
-// seen again moves to frequent, and the names of those that fell out of recent
-// are kept a while, so that their return counts as well. A sweep of one-time
-// addresses only ever passes through recent.
+// resting says who is to be forgotten when there is no room for all. It is a 2Q
+// cache (Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
+// Management Replacement Algorithm", VLDB 1994): who is seen once waits in
+// recent, who is seen again moves to frequent, and the names of those that fell
+// out of recent are kept a while, so that their return counts as well. A sweep
+// of one-time addresses only ever passes through recent.
+//
+// Who is seen again is only marked, which is all that most lines cost here. It
+// is when its turn comes to be dropped that it moves instead (Corbato's "A Paging
+// Experiment with the Multics System", 1968, has the same for one queue).
 //
 // It is put together from the parts of golang-lru because that one's own 2Q
 // takes a lock and looks up each key twice, and there is one user here.
 type resting struct {
 	size, recentSize int
-	recent, frequent *simplelru.LRU[key, *source]
+	recent, frequent *simplelru.LRU[*source, struct{}]
 	dropped          *simplelru.LRU[key, struct{}]
 	most             int // sources that recent had since it was made
 }
@@ -32,35 +36,22 @@ const (
 	queueNone queue = iota
 	queueRecent
 	queueFrequent
+
+	// seenAgain is added when the source is seen again there.
+	seenAgain queue = 1 << 7
 )
 
 func newResting(size int) (*resting, error) {
 	q := &resting{size: size, recentSize: size / recentShare}
 	var err error
-	if q.recent, err = simplelru.NewLRU[key, *source](size, nil); err != nil {
+	if q.recent, err = simplelru.NewLRU[*source, struct{}](size, nil); err != nil {
 		return nil, err
 	}
-	if q.frequent, err = simplelru.NewLRU[key, *source](size, nil); err != nil {
+	if q.frequent, err = simplelru.NewLRU[*source, struct{}](size, nil); err != nil {
 		return nil, err
 	}
 	q.dropped, err = simplelru.NewLRU[key, struct{}](max(size/droppedShare, 1), nil)
 	return q, err
-}
-
-// get returns a source that is seen again, or nil.
-func (q *resting) get(k key) *source {
-	if s, ok := q.frequent.Get(k); ok {
-		return s
-	}
-	s, ok := q.recent.Peek(k)
-	if !ok {
-		return nil
-	}
-	q.recent.Remove(k)
-	q.frequent.Add(k, s)
-	s.queue = queueFrequent
-	q.shrink()
-	return s
 }
 
 // shrink gives back the room of recent once it has less than half of what it
@@ -70,25 +61,14 @@ func (q *resting) shrink() {
 	if q.most < 1024 || q.recent.Len() > q.most/2 {
 		return
 	}
-	smaller, err := simplelru.NewLRU[key, *source](q.size, nil)
+	smaller, err := simplelru.NewLRU[*source, struct{}](q.size, nil)
 	if err != nil {
 		return // The old one goes on.
 	}
-	for _, k := range q.recent.Keys() { // the oldest first
-		if s, ok := q.recent.Peek(k); ok {
-			smaller.Add(k, s)
-		}
+	for _, s := range q.recent.Keys() { // the oldest first
+		smaller.Add(s, struct{}{})
 	}
 	q.recent, q.most = smaller, smaller.Len()
-}
-
-// peek returns a source without seeing it, or nil.
-func (q *resting) peek(k key) *source {
-	if s, ok := q.frequent.Peek(k); ok {
-		return s
-	}
-	s, _ := q.recent.Peek(k)
-	return s
 }
 
 // add puts in a source that is in no queue, and returns the one that had to go
@@ -97,10 +77,10 @@ func (q *resting) add(s *source) (dropped *source) {
 	known := q.dropped.Remove(s.key)
 	dropped = q.makeRoom(known)
 	if known {
-		q.frequent.Add(s.key, s)
+		q.frequent.Add(s, struct{}{})
 		s.queue = queueFrequent
 	} else {
-		q.recent.Add(s.key, s)
+		q.recent.Add(s, struct{}{})
 		q.most = max(q.most, q.recent.Len())
 		s.queue = queueRecent
 	}
@@ -113,25 +93,27 @@ func (q *resting) makeRoom(forFrequent bool) *source {
 	if q.len() < q.size {
 		return nil
 	}
-	n := q.recent.Len()
-	from := q.frequent
-	if n > q.recentSize || n > 0 && n == q.recentSize && !forFrequent {
-		from = q.recent
+	for {
+		n := q.recent.Len()
+		from := q.frequent
+		if n > q.recentSize || n > 0 && n == q.recentSize && !forFrequent {
+			from = q.recent
+		}
+		s, _, ok := from.RemoveOldest()
+		switch {
+		case !ok:
+			return nil
+		case s.queue&seenAgain != 0:
+			s.queue = queueFrequent
+			q.frequent.Add(s, struct{}{})
+			q.shrink()
+			continue
+		case from == q.recent:
+			q.dropped.Add(s.key, struct{}{})
+		}
+		s.queue = queueNone
+		return s
 	}
-	k, s, ok := from.RemoveOldest()
-	if !ok {
-		return nil
-	}
-	if from == q.recent {
-		q.dropped.Add(k, struct{}{})
-	}
-	s.queue = queueNone
-	return s
 }
 
 func (q *resting) len() int { return q.recent.Len() + q.frequent.Len() }
-
-// values returns all sources, in no order of meaning.
-func (q *resting) values() []*source {
-	return append(q.frequent.Values(), q.recent.Values()...)
-}

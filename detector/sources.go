@@ -57,13 +57,13 @@ func (k key) address() netip.Addr {
 // table holds the sources. They rest in a bounded cache, which a sweep of
 // one-time addresses passes through without flushing those that come again and
 // again. Those that hold threads are never dropped: one that the cache drops
-// is pinned until it gives its last thread back. So they are exact, and there
-// are no more of them than connections.
+// stays until it gives its last thread back. So they are exact, and there are no
+// more of them than connections.
 type table struct {
+	index   index
 	resting *resting
-	pinned  map[key]*source // holders that the cache dropped
-	holders []*source       // all holders, in an order that depends on the log only
-	spare   []*holding      // to be used again
+	holders []*source  // all holders, in an order that depends on the log only
+	spare   []*holding // to be used again
 	windows windows
 }
 
@@ -72,41 +72,32 @@ func newTable(size int) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &table{resting: resting, pinned: make(map[key]*source)}, nil
+	return &table{resting: resting, index: newIndex()}, nil
 }
 
 // visit returns the source of that address in a pool, run up to now as the
 // pool is: a new one if it is not known.
 func (t *table) visit(addr [16]byte, p *pool, now int64) *source {
 	k := key{addr: addr, pool: p.id}
-	s := t.resting.get(k)
-	if s == nil {
-		s = t.pinned[k]
-	}
-	if s != nil {
+	if s := t.index.get(k); s != nil {
+		s.queue |= seenAgain
 		s.advance(now, p)
 		return s
 	}
-	s = &source{key: k, at: now, first: unixSeconds(now)}
+	s := &source{key: k, at: now, first: unixSeconds(now)}
+	t.index.add(s)
 	t.rest(s)
 	return s
 }
 
 // peek returns a source as it was left, and does not count as a visit.
-func (t *table) peek(k key) *source {
-	if s := t.resting.peek(k); s != nil {
-		return s
-	}
-	return t.pinned[k]
-}
+func (t *table) peek(k key) *source { return t.index.get(k) }
 
-// rest puts a source into the cache, and pins what it drops if need be.
+// rest puts a source into the cache, and forgets what it drops, unless that
+// holds a thread.
 func (t *table) rest(s *source) {
-	switch dropped := t.resting.add(s); {
-	case dropped == nil:
-	case dropped.hold != nil:
-		t.pinned[dropped.key] = dropped
-	default:
+	if dropped := t.resting.add(s); dropped != nil && dropped.hold == nil {
+		t.index.remove(dropped)
 		t.windows.release(dropped)
 	}
 }
@@ -134,8 +125,7 @@ func (t *table) release(s *source) {
 	*s.hold = holding{}
 	t.spare = append(t.spare, s.hold)
 	s.hold = nil
-	if s.queue == queueNone {
-		delete(t.pinned, s.key)
+	if s.queue&^seenAgain == queueNone {
 		t.rest(s)
 	}
 }

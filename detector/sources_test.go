@@ -98,8 +98,8 @@ func TestHoldersAreNeverDropped(t *testing.T) {
 	for i := range l.events {
 		d.Observe(&l.events[i])
 	}
-	if s := d.Stats(); s.Holders != 0 || s.Sources != 10 || s.Conns != 0 || len(d.table.pinned) != 0 {
-		t.Fatalf("%+v, %d pinned", s, len(d.table.pinned))
+	if s := d.Stats(); s.Holders != 0 || s.Sources != 10 || s.Conns != 0 || d.table.pinned() != 0 {
+		t.Fatalf("%+v, %d pinned", s, d.table.pinned())
 	}
 	// The last to go is remembered as any other is.
 	last := d.table.peek(key{addr: ip(49).As16()})
@@ -108,31 +108,32 @@ func TestHoldersAreNeverDropped(t *testing.T) {
 	}
 }
 
-// TestRestingAgreesWithItself checks the queues after random use: nobody is in
-// two, the marks are right, and there is never more than fits.
-func TestRestingAgreesWithItself(t *testing.T) {
+// pinned are those that the cache has no room for.
+func (t *table) pinned() int { return t.index.n - t.resting.len() }
+
+// TestTableAgreesWithItself checks the queues after random use: nobody is in
+// two, the marks are right, there is never more than fits, and who was just
+// there is known.
+func TestTableAgreesWithItself(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 3))
 	for _, size := range []int{1, 2, 3, 16, 100} {
-		q, err := newResting(size)
+		table, err := newTable(size)
 		if err != nil {
 			t.Fatal(err)
 		}
+		q := table.resting
 		for range 5000 {
-			k := key{pool: uint16(r.IntN(2 * size))}
-			s := q.get(k)
-			if s == nil {
-				s = &source{key: k}
-				q.add(s)
-			}
-			if q.len() > size || q.peek(k) != s {
-				t.Fatalf("size %d: %d are in, and %v is %v", size, q.len(), k, q.peek(k))
+			p := &pool{id: uint16(r.IntN(2 * size))}
+			s := table.visit([16]byte{}, p, 0)
+			if q.len() > size || table.pinned() != 0 || table.peek(s.key) != s {
+				t.Fatalf("size %d: %d are in, and %v is %v", size, q.len(), s.key, table.peek(s.key))
 			}
 		}
-		for _, s := range q.values() {
-			inFrequent, inRecent := q.frequent.Contains(s.key), q.recent.Contains(s.key)
-			if inFrequent == inRecent || inFrequent != (s.queue == queueFrequent) || inRecent != (s.queue == queueRecent) {
+		for s := range table.index.all {
+			inFrequent, inRecent := q.frequent.Contains(s), q.recent.Contains(s)
+			if inFrequent == inRecent || inFrequent != (s.queue&^seenAgain == queueFrequent) || inRecent != (s.queue&^seenAgain == queueRecent) {
 				t.Fatalf("size %d: %v is marked %d", size, s.key, s.queue)
 			}
 		}
@@ -140,7 +141,7 @@ func TestRestingAgreesWithItself(t *testing.T) {
 }
 
 // TestRestingShrinks has nearly all sources come again: the room they had as
-// newcomers is given back, and the others keep their order.
+// newcomers is given back when others come, and the rest keep their order.
 func TestRestingShrinks(t *testing.T) {
 	const size = 8192
 	q, err := newResting(size)
@@ -151,18 +152,23 @@ func TestRestingShrinks(t *testing.T) {
 		q.add(&source{key: key{pool: uint16(i)}})
 	}
 	before := q.recent
-	for i := range size {
+	for i, s := range q.recent.Keys() {
 		if i%8 > 0 {
-			q.get(key{pool: uint16(i)})
+			s.queue |= seenAgain
 		}
 	}
-	if q.recent == before || q.most > size/4 || q.len() != size {
+	for i := range size / 8 {
+		q.add(&source{key: key{pool: uint16(size + i)}})
+	}
+	if q.recent == before || q.most > size/2 || q.len() != size {
 		t.Errorf("room for %d newcomers, and %d are in of %d", q.most, q.recent.Len(), q.len())
 	}
-	for i, k := range q.recent.Keys() {
-		if k.pool != uint16(8*i) || q.peek(k).queue != queueRecent {
-			t.Fatalf("newcomer %d is %d", i, k.pool)
+	last := -1
+	for _, s := range q.recent.Keys() {
+		if int(s.key.pool) <= last || s.queue&^seenAgain != queueRecent {
+			t.Fatalf("newcomer %d is behind %d", s.key.pool, last)
 		}
+		last = int(s.key.pool)
 	}
 }
 

@@ -187,13 +187,10 @@ func TestWindowsAreGivenBack(t *testing.T) {
 		}
 		return n
 	}
-	for _, s := range d.table.resting.values() {
-		if n := walk(s.windows); n != 3 && s.key.addr != ip(0).As16() {
+	for s := range d.table.index.all {
+		if n := walk(s.windows); n != 3 && s.queue&^seenAgain != queueNone && s.key.addr != ip(0).As16() {
 			t.Fatalf("%v has %d windows", s.key.address(), n)
 		}
-	}
-	for _, s := range d.table.pinned {
-		walk(s.windows)
 	}
 	walk(ws.spare)
 	if len(seen) != int(ws.made) {
