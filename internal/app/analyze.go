@@ -210,7 +210,7 @@ func (s *study) rank() {
 func (s *study) begin(gives formats.Gives) {
 	s.fold = occupancy.New(occupancy.Options{
 		Address: s.options.Address, Net: s.options.Net, Service: s.options.Service,
-		From: s.from, To: s.to, Threads: s.logs.Format.Threads.Each, Clock: gives.Clock,
+		From: s.from, To: s.to, Threads: s.logs.Format.Threads.Each, ThreadsOf: s.logs.Format.Threads.Of, Clock: gives.Clock,
 	})
 }
 

@@ -141,8 +141,8 @@ type reader struct {
 	begin func(formats.Gives)
 	files func(name string)           // called for each file, before its events
 	event func(*connlog.Event, where) // an event is valid until it returns
-	// notes takes in what is a connection log already, in place of event, if it
-	// is set. They are taken where lines are parsed, on all cores.
+	// notes takes in all events in place of event, if it is set. They are taken
+	// where lines are parsed, on all cores.
 	notes func(*occupancy.Notes)
 }
 
@@ -163,7 +163,7 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 		return r.LogsRead, err
 	}
 	o := bulk.Options{Workers: l.Workers, Format: r.dialects.of}
-	if to.notes != nil && r.sizes == nil { // Sizes are filled in line by line.
+	if to.notes != nil {
 		o.Digest = func() bulk.Digest { return new(digest) }
 	}
 	lines := bulk.NewReader(inputs, o)
@@ -181,7 +181,7 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 			l.Progress(Progress{Pass: to.number, Done: done, Total: total})
 		}
 	}
-	r.order.Flush()
+	r.inOrder()
 	r.sum(lines.Files())
 	switch {
 	case ctx.Err() != nil:
@@ -201,7 +201,8 @@ type reading struct {
 	to       reader
 	dialects *dialects
 	sizes    *sizes
-	order    *formats.Order // of events of other servers' logs
+	order    *formats.Order   // of events of other servers' logs
+	noted    *occupancy.Order // of their notes
 	events   uint64
 
 	file   *bulk.File // that is being read
@@ -215,7 +216,14 @@ func newReading(l *Logs, to reader) *reading {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
 	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow}, r.ordered)
+	r.noted = occupancy.NewOrder(0, to.notes)
 	return r
+}
+
+// inOrder lets everything go that waits for its place in time.
+func (r *reading) inOrder() {
+	r.order.Flush()
+	r.noted.Flush()
 }
 
 // orderWindow is how long a connection may last that a log tells of at its end,
@@ -237,7 +245,12 @@ func (r *reading) batch(b *bulk.Batch) {
 	for _, line := range b.Malformed {
 		r.logger.Debug("malformed line skipped", "path", b.File.Name, "line", line.Line, "error", line.Err)
 	}
+	d, noted := b.Digest.(*digest)
 	if b.File.Format != bulk.Native {
+		if noted {
+			r.foreign(d)
+			return
+		}
 		for i := range b.Events {
 			e := &b.Events[i]
 			e.Seq = pack(where{r.number, b.Line(i)}) // It has no number of its own.
@@ -245,8 +258,8 @@ func (r *reading) batch(b *bulk.Batch) {
 		}
 		return
 	}
-	r.order.Flush() // What was read before is before this.
-	if d, ok := b.Digest.(*digest); ok {
+	r.inOrder() // What was read before is before this.
+	if noted {
 		r.digested(d)
 		return
 	}
@@ -315,7 +328,7 @@ func (r *reading) sum(files []*bulk.File) {
 			told = append(told, f.Format)
 		}
 	}
-	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.order.Late()
+	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.order.Late()+r.noted.Late()
 	r.Skipped -= r.Orphans
 	r.Gives = r.dialects.gives(told...)
 }

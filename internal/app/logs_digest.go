@@ -7,8 +7,7 @@ import (
 	"overstay/detector/occupancy"
 )
 
-// digest is what a batch of a connection log's lines comes to, put together
-// where they are parsed. What stands before the first start line of a batch is
+// digest is what a batch of lines comes to, put together where they are parsed. What stands before the first start line of a batch is
 // of the version that the batch before ended with, so it is kept apart.
 type digest struct {
 	head, rest piece
@@ -60,7 +59,7 @@ func (d *digest) Observe(e *connlog.Event) {
 	}
 }
 
-// digested takes in a batch.
+// digested takes in a batch of a connection log.
 func (r *reading) digested(d *digest) {
 	if r.newer {
 		r.Newer += uint64(d.head.notes.Len())
@@ -75,11 +74,28 @@ func (r *reading) digested(d *digest) {
 }
 
 func (r *reading) piece(p *piece) {
+	if r.counted(p) {
+		r.to.notes(&p.notes)
+	}
+}
+
+// counted counts a piece; false if there is nothing in it.
+func (r *reading) counted(p *piece) bool {
 	if p.notes.Len() == 0 {
-		return
+		return false
 	}
 	r.events += uint64(p.notes.Len())
 	r.spans(p.from)
 	r.spans(p.to)
-	r.to.notes(&p.notes)
+	return true
+}
+
+// foreign takes in a batch of another server's log, whose events have to find
+// their place in time.
+func (r *reading) foreign(d *digest) {
+	for _, p := range []*piece{&d.head, &d.rest} {
+		if r.counted(p) {
+			r.noted.Add(&p.notes)
+		}
+	}
 }

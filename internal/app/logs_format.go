@@ -127,9 +127,9 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 	}
 	f := bulk.Format{
 		Name:    format.Name,
-		InOrder: !format.Alone(), Undigested: true, // They are sorted first.
-		Skips:  func(err error) bool { return errors.Is(err, formats.ErrSkip) },
-		Begins: func(head []byte) time.Time { return d.begins(format, head) },
+		InOrder: !format.Alone(),
+		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
+		Begins:  func(head []byte) time.Time { return d.begins(format, head) },
 	}
 	f.New = func() bulk.Parser { return &lines{format.NewParser(d.options), d} }
 	if f.InOrder && format.Name != csvFormat { // A connection may begin in one file and end in the next; a table names its columns in each.
