@@ -119,6 +119,9 @@ func pageChart(a *app.Analysis) (page.Chart, bool) {
 // coloured are the sources that have a colour of their own: of those that held
 // most, the ones that can be seen beside the first.
 func coloured(a *app.Analysis) []netip.Prefix {
+	if !a.Gives().Durations {
+		return nil // There is no picture.
+	}
 	held := make([]float64, min(len(a.Shown), page.MaxSeries-1))
 	for _, b := range a.Timeline {
 		for i := range held {
@@ -147,7 +150,7 @@ func holdersTable(a *app.Analysis, level string) page.Table {
 		all = a.Occupancy.NetCount - len(a.Occupancy.Nets) + len(list)
 	}
 	columns := pageColumns(list, level, a)
-	t := page.Table{Title: holdersTitle(level), Caption: holdersCaption(a, level)}
+	t := page.Table{Title: holdersTitle(a, level), Caption: holdersCaption(a, level)}
 	for _, c := range columns {
 		t.Columns = append(t.Columns, pageColumn(c.head))
 	}
@@ -210,7 +213,7 @@ func servicesTable(a *app.Analysis) page.Table {
 		t.Rows = append(t.Rows, page.Row{Cells: serviceCells(&all[i], a.Gives())})
 	}
 	t.More = moreRows(len(all) - n)
-	return t
+	return withoutEmpty(t)
 }
 
 func filesTable(a *app.Analysis) page.Table {
@@ -220,6 +223,20 @@ func filesTable(a *app.Analysis) page.Table {
 		t.Rows = append(t.Rows, page.Row{Cells: fileCells(&a.Read.Each[i])})
 	}
 	t.More = moreRows(len(a.Read.Each) - n)
+	return withoutEmpty(t)
+}
+
+// withoutEmpty leaves out the columns in which no row says anything.
+func withoutEmpty(t page.Table) page.Table {
+	for c := len(t.Columns) - 1; c > 0; c-- {
+		if slices.ContainsFunc(t.Rows, func(r page.Row) bool { return r.Cells[c] != "" }) {
+			continue
+		}
+		t.Columns = slices.Delete(t.Columns, c, c+1)
+		for i := range t.Rows {
+			t.Rows[i].Cells = slices.Delete(t.Rows[i].Cells, c, c+1)
+		}
+	}
 	return t
 }
 

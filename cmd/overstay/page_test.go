@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +53,7 @@ func TestPageTellsOfAnAttack(t *testing.T) {
 	for _, want := range []string{
 		"<h1>Who held the threads: slow-holder.log</h1>", `<section class="verdict bad">`, "Banning " + worst,
 		"Most at once", "<h2 id=\"chart1\">", `<span class="key k1">1</span>` + worst, `<path class="f1"`, `<path class="line limit"`,
-		`<g class="mark"><text class="t1"`, holdersTitle(levelAddress), `<span class="key k1">1</span> ` + worst, decisionsTitle, fullTitle, filesTitle, notesTitle,
+		`<g class="mark"><text class="t1"`, ">Who held the threads</h2>", `<span class="key k1">1</span> ` + worst, decisionsTitle, fullTitle, filesTitle, notesTitle,
 	} {
 		_, after, found := strings.Cut(rest, want)
 		if !found {
@@ -95,12 +96,37 @@ func TestChartHasAllThatWasHeld(t *testing.T) {
 // together in one colour, and their table before that of addresses.
 func TestCrowdIsOneColour(t *testing.T) {
 	_, text := pageOf(t, scenarioLog(t, "net-of-holders"))
-	nets, addresses := strings.Index(text, holdersTitle(levelNet)), strings.Index(text, holdersTitle(levelAddress)+"</h2>")
+	nets, addresses := strings.Index(text, ">Who held the threads, by net</h2>"), strings.Index(text, ">Who held the threads</h2>")
 	if nets < 0 || addresses < nets {
 		t.Errorf("the nets stand at %d of the page, the addresses at %d", nets, addresses)
 	}
 	if key := `<span class="key k1">1</span>203.0.113.0/24`; !strings.Contains(text, key) {
 		t.Errorf("the page has no %q", key)
+	}
+}
+
+// TestPageWithoutDurations wants no picture, no thread time and no colours of a
+// log that does not tell how long a connection lasted, and that it says so.
+func TestPageWithoutDurations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	line := `203.0.113.%d - - [14/Mar/2026:22:40:0%d +0000] "GET / HTTP/1.1" 200 612 "-" "<script>alert(1)</script>"` + "\n"
+	var text strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&text, line, 1+i%3, i)
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, got := pageOf(t, path)
+	for _, want := range []string{`<section class="verdict warn">`, "No verdict", "Who connected: access.log"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, not := range []string{"<svg", "Thread time", `class="key`, "<script"} {
+		if strings.Contains(got, not) {
+			t.Errorf("the page has %q", not)
+		}
 	}
 }
 

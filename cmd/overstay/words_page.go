@@ -53,7 +53,7 @@ func pageTitle(a *app.Analysis) string {
 	for _, f := range a.Read.Each {
 		names = append(names, filepath.Base(f.Name))
 	}
-	return "Who held the threads: " + listText(names, 2)
+	return holdersTitle(a, levelAddress) + ": " + listText(names, 2)
 }
 
 func pageLead(a *app.Analysis) string {
@@ -138,6 +138,9 @@ func chartCaption(a *app.Analysis) string {
 	if len(coloured(a)) > 0 {
 		text += " The numbers in colour are those of the tables below."
 	}
+	if p := a.Occupancy.Peak; p.Low < p.High {
+		text += " Stamps are coarse: the most at once goes by the order of the lines, and may have been more."
+	}
 	return text
 }
 
@@ -159,11 +162,18 @@ func othersName(a *app.Analysis, coloured []netip.Prefix) string {
 	return count(a.Occupancy.Sources-len(coloured), "other source", "other sources")
 }
 
-func holdersTitle(level string) string {
-	if level == levelNet {
-		return "Who held the threads: nets"
+func holdersTitle(a *app.Analysis, level string) string {
+	title := "Who held the threads"
+	switch g := a.Gives(); {
+	case !g.Opens:
+		title = "Whom the log names"
+	case !g.Durations:
+		title = "Who connected"
 	}
-	return "Who held the threads"
+	if level == levelNet {
+		title += ", by net"
+	}
+	return title
 }
 
 func holdersCaption(a *app.Analysis, level string) string {
