@@ -70,9 +70,6 @@ func (b *Batch) clear() {
 	}
 }
 
-// digests reports whether the events go into the digest.
-func (b *Batch) digests() bool { return b.Digest != nil && !b.in.format.Undigested }
-
 // next takes the next line off rest.
 func (b *Batch) next() []byte {
 	end := bytes.IndexByte(b.rest, '\n')
@@ -138,7 +135,7 @@ func (b *Batch) tooLong(err *connlog.LongLineError, most int) {
 // is the next part. Of malformed lines it leaves the first most of the file.
 func (b *Batch) settle(most int) {
 	f := b.File
-	if !b.digests() {
+	if b.Digest == nil {
 		b.Events = b.slots[:b.used]
 	}
 	b.known = f.Lines

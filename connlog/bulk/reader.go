@@ -77,9 +77,6 @@ type Format struct {
 	// Skips says of an error of Parse that the line is in good order and tells
 	// nothing. Nil: each error is a malformed line.
 	Skips func(error) bool
-	// Undigested says that batches of it have events even if there is a Digest:
-	// they are not in the order in which they are to be taken in.
-	Undigested bool
 	// Begins returns the time of the first event in a head, zero if there is
 	// none, by which files are put in order. Nil: a new parser is asked.
 	Begins func(head []byte) time.Time

@@ -16,7 +16,7 @@ type worker struct {
 func newWorker(o *Options) *worker {
 	w := &worker{options: o}
 	w.emit = func(e *connlog.Event) {
-		if w.batch.digests() {
+		if w.batch.Digest != nil {
 			w.batch.used++
 			w.batch.Digest.Observe(e)
 			return
