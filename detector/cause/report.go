@@ -139,7 +139,7 @@ func (c *scene) try(s Stretch, q loss.Question, accused []*group) (*trial, error
 		if !inner[i] {
 			o.Groups = append(o.Groups, g.members)
 		}
-		bans = append(bans, c.bans(g)...)
+		bans = append(bans, c.ban(g))
 	}
 	system, err := loss.New(c.recording(), o)
 	if err != nil {
@@ -199,18 +199,15 @@ func (c *scene) servicesOf(g *group) (of []uint16, all bool) {
 // unknownService is no number of a service.
 const unknownService = math.MaxUint16
 
-// bans of a suspect, as they were timed.
-func (c *scene) bans(g *group) []loss.TimedBan {
-	var bans []loss.TimedBan
+// ban of a suspect, as it was timed.
+func (c *scene) ban(g *group) loss.TimedBan {
+	ban := loss.TimedBan{Sources: g.members}
 	for _, b := range g.bans {
-		if b.until <= b.from {
-			continue
-		}
-		for _, m := range g.members {
-			bans = append(bans, loss.TimedBan{Source: m, From: c.since(b.from), Until: c.since(b.until)})
+		if b.until > b.from {
+			ban.Times = append(ban.Times, loss.Times{From: c.since(b.from), Until: c.since(b.until)})
 		}
 	}
-	return bans
+	return ban
 }
 
 // useless are suspects whose own ban averts nothing, and whose ban adds

@@ -7,76 +7,90 @@ import (
 	"sort"
 )
 
-// bans are the timed bans of a replay, by source and then by time, with no two
-// of a source that overlap.
+// bans are the timed bans of a replay. Those of many sources have their times
+// once, however many there are of both.
 type bans struct {
-	list []ban
-	of   []span // by source; only while there are any
-	ask  mark   // who is to be asked about
+	times [][]span // of each ban, in order, no two of which overlap
+	first []uint32 // by source, and at the end: its first in of
+	of    []uint32 // places in times
+	ask   mark     // who is to be asked about
 }
 
-type ban struct {
-	source      uint32
-	from, until int64
-}
-
-// span is a part of bans.list.
-type span struct{ first, end uint32 }
+// span is a time that a ban lasts.
+type span struct{ from, until int64 }
 
 // set takes in the bans of a change, in any order.
 func (b *bans) set(s *System, timed []TimedBan) {
-	for _, old := range b.list {
-		b.of[old.source] = span{}
-	}
-	b.list, b.ask = b.list[:0], 0
-	for _, t := range timed {
-		if int64(t.Source) < int64(s.sources) && t.From < t.Until {
-			b.list = append(b.list, ban{source: t.Source, from: int64(t.From), until: int64(t.Until)})
-		}
-	}
-	if len(b.list) == 0 {
+	b.times, b.ask = b.times[:0], 0
+	if len(timed) == 0 {
 		return
 	}
-	if b.of == nil {
-		b.of = make([]span, s.sources)
+	if b.first == nil {
+		b.first = make([]uint32, s.sources+1)
 	}
-	b.join()
-	for i, ban := range b.list {
-		of := &b.of[ban.source]
-		if of.end == 0 {
-			of.first = uint32(i)
+	clear(b.first)
+	var all uint32
+	for i := range timed {
+		b.times = append(b.times, joined(timed[i].Times))
+		for _, src := range timed[i].Sources {
+			if int64(src) >= int64(s.sources) {
+				continue
+			}
+			all++
+			b.first[src]++
+			if b.ask |= ofSuspect; !s.suspect[src] {
+				b.ask |= arrived
+			}
 		}
-		of.end = uint32(i + 1)
-		if b.ask |= ofSuspect; !s.suspect[ban.source] {
-			b.ask |= arrived
+	}
+	var end uint32
+	for src, n := range b.first {
+		end += n
+		b.first[src] = end
+	}
+	b.of = slices.Grow(b.of[:0], int(all))[:all]
+	for i := range timed {
+		for _, src := range timed[i].Sources {
+			if int64(src) < int64(s.sources) {
+				b.first[src]--
+				b.of[b.first[src]] = uint32(i)
+			}
 		}
 	}
 }
 
-// join sorts the bans, and makes one of those that overlap.
-func (b *bans) join() {
-	slices.SortFunc(b.list, func(x, y ban) int {
-		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.from, y.from))
-	})
-	joined := b.list[:1]
-	for _, next := range b.list[1:] {
-		if last := &joined[len(joined)-1]; last.source == next.source && next.from <= last.until {
-			last.until = max(last.until, next.until)
-		} else {
-			joined = append(joined, next)
+// joined sorts times, and makes one of those that overlap.
+func joined(times []Times) []span {
+	spans := make([]span, 0, len(times))
+	for _, t := range times {
+		if t.From < t.Until {
+			spans = append(spans, span{int64(t.From), int64(t.Until)})
 		}
 	}
-	b.list = joined
+	slices.SortFunc(spans, func(x, y span) int { return cmp.Compare(x.from, y.from) })
+	n := 0
+	for _, next := range spans {
+		if n > 0 && next.from <= spans[n-1].until {
+			spans[n-1].until = max(spans[n-1].until, next.until)
+		} else {
+			spans[n] = next
+			n++
+		}
+	}
+	return spans[:n]
 }
 
 // next is when the first ban begins that is not over at a time, for who comes
 // then: at once, if it is banned, or else when it will be cut off.
 func (b *bans) next(m mark, at int64) int64 {
-	of := b.of[m&sourceOf]
-	list := b.list[of.first:of.end]
-	i := sort.Search(len(list), func(i int) bool { return list[i].until > at })
-	if i == len(list) {
-		return math.MaxInt64
+	src := m & sourceOf
+	from := int64(math.MaxInt64)
+	for _, n := range b.of[b.first[src]:b.first[src+1]] {
+		spans := b.times[n]
+		i := sort.Search(len(spans), func(i int) bool { return spans[i].until > at })
+		if i < len(spans) {
+			from = min(from, spans[i].from)
+		}
 	}
-	return list[i].from
+	return from
 }

@@ -51,8 +51,10 @@ func slowly(s *System, rec Recording, tries []firstOf, c Change, seed uint64) Ou
 		}
 		cut := time.Duration(math.MaxInt64)
 		for _, b := range c.Bans {
-			if b.Source == a.Source && a.At < b.Until && b.From < b.Until {
-				cut = min(cut, b.From)
+			for _, t := range b.Times {
+				if slices.Contains(b.Sources, a.Source) && a.At < t.Until && t.From < t.Until {
+					cut = min(cut, t.From)
+				}
 			}
 		}
 		if slices.Contains(c.Without, a.Source) || cut <= a.At {
@@ -288,10 +290,15 @@ func usualWaits(all []Arrival, scanners int) map[int]time.Duration {
 // banned are bans of all kinds: of suspects and others, of some again and
 // again, overlapping, backwards, of nobody.
 func banned(r *rand.Rand, rec Recording) []TimedBan {
-	bans := make([]TimedBan, r.IntN(12))
+	bans := make([]TimedBan, r.IntN(6))
 	for i := range bans {
-		from := time.Duration(r.IntN(80)-10) * time.Second / 2
-		bans[i] = TimedBan{Source: uint32(r.IntN(rec.Sources + 1)), From: from, Until: from + time.Duration(r.IntN(40)-2)*time.Second/2}
+		for range r.IntN(4) {
+			bans[i].Sources = append(bans[i].Sources, uint32(r.IntN(rec.Sources+1)))
+		}
+		for range r.IntN(4) {
+			from := time.Duration(r.IntN(80)-10) * time.Second / 2
+			bans[i].Times = append(bans[i].Times, Times{From: from, Until: from + time.Duration(r.IntN(40)-2)*time.Second/2})
+		}
 	}
 	return bans
 }

@@ -27,12 +27,15 @@ type Change struct {
 	Waiting Waiting
 }
 
-// TimedBan keeps a source out from From on and up to Until: who comes in
-// between does not, and what the source holds at From ends there.
+// TimedBan keeps sources out for some times: who comes in one of them does not,
+// and what the sources hold when it begins ends there.
 type TimedBan struct {
-	Source      uint32
-	From, Until time.Duration
+	Sources []uint32 // numbers that are none are ignored
+	Times   []Times  // in any order; they may overlap
 }
+
+// Times are from From on and up to Until.
+type Times struct{ From, Until time.Duration }
 
 // Outcome of one replay. Served, Refused, Spared and LeftOut add up to the
 // arrivals of the recording from its beginning on, each refusal of a folded
