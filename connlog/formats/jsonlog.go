@@ -33,7 +33,7 @@ const (
 type jsonKey struct {
 	path string
 	role role
-	unit float64 // of roleTook, in seconds
+	unit float64 // of roleTook, and of roleBegin if it counts from 1970, in seconds
 	want string  // of roleOnly
 }
 
@@ -172,6 +172,10 @@ func (l *jsonLine) set(p *Parser, k *jsonKey, value []byte) (ok bool) {
 	case rolePort:
 		v.port, ok = port(value), true
 	case roleBegin:
+		if k.unit > 0 {
+			l.begin, ok = epoch(value, k.unit)
+			break
+		}
 		l.begin, ok = p.moment(value)
 	case roleEnd:
 		l.end, ok = p.moment(value)
@@ -226,6 +230,16 @@ func (p *Parser) moment(b []byte) (int64, bool) {
 	}
 	at, n, err := p.stamps.iso(b)
 	return at, err == nil && n == len(b)
+}
+
+// epoch reads a whole number of milliseconds or microseconds since 1970.
+func epoch(b []byte, unit float64) (int64, bool) {
+	n, ok := number(b)
+	each := int64(unit * second)
+	if !ok || n > lastMoment/each {
+		return 0, false
+	}
+	return n * each, true
 }
 
 // lastMoment is the year 10000, in microseconds.

@@ -34,7 +34,8 @@ type layoutPart struct {
 // text unless it is between quotes, so the address and the time must stand
 // before all of that; else the error is an ErrLayout.
 func Layout(text string) (Format, error) {
-	l, err := parseLayout(strings.TrimSpace(text))
+	// Apache's stands between quotes itself, so those within are taken back.
+	l, err := parseLayout(strings.ReplaceAll(strings.TrimSpace(text), `\"`, `"`))
 	if err != nil {
 		return Format{}, err
 	}
@@ -107,12 +108,13 @@ func nginxWord(s string) (name, rest string, ok bool) {
 	return s[:n], s[n:], n > 0
 }
 
-// apacheWord reads %>s, %{ms}T and the like at the beginning of s.
+// apacheWord reads %>s, %{ms}T, %!200,304{Referer}i and the like at the
+// beginning of s.
 func apacheWord(s string) (name, rest string, ok bool) {
 	if !strings.HasPrefix(s, "%") || len(s) < 2 {
 		return "", "", false
 	}
-	s = strings.TrimLeft(s[1:], "<>")
+	s = strings.TrimLeft(s[1:], "<>!,0123456789")
 	if inner, braced := strings.CutPrefix(s, "{"); braced {
 		argument, tail, ok := strings.Cut(inner, "}")
 		if !ok || tail == "" {
@@ -138,9 +140,15 @@ func layoutKey(name string) *jsonKey {
 		return &jsonKey{role: roleEnd}
 	case "msec":
 		return &jsonKey{role: roleEndFine}
-	case "t":
+	case "t", "{sec}t", "{begin:sec}t":
 		return &jsonKey{role: roleBegin}
-	case "request_time", "T":
+	case "{msec}t", "{begin:msec}t":
+		return &jsonKey{role: roleBegin, unit: 1e-3}
+	case "{usec}t", "{begin:usec}t":
+		return &jsonKey{role: roleBegin, unit: 1e-6}
+	case "{end:sec}t":
+		return &jsonKey{role: roleEnd}
+	case "request_time", "T", "{s}T":
 		return &jsonKey{role: roleTook, unit: 1}
 	case "{ms}T":
 		return &jsonKey{role: roleTook, unit: 1e-3}

@@ -27,6 +27,12 @@ func TestLayouts(t *testing.T) {
 			`1123 12:35:16.000 open www #1 192.0.2.7
 1123 12:36:16.000 close www #1 192.0.2.7 held=1m0s proven=false fails=0 timeout
 `},
+		{"Apache, milliseconds since 1970", `%{msec}t %a:%{remote}p \"%!200,304{Referer}i\" \"%r\" %s %{ms}T`,
+			`1795437316602 192.0.2.7:4711 "-" "GET / HTTP/1.1" 200 398`,
+			`1123 12:35:16.602 open www #1 192.0.2.7:4711
+1123 12:35:17.000 proven www #1 192.0.2.7 request
+1123 12:35:17.000 close www #1 192.0.2.7 held=398ms proven=true fails=0 client
+`},
 		{"little", `%h %t`, `192.0.2.7 [23/Nov/2026:12:35:16 +0000]`,
 			`1123 12:35:16.000 open www #1 192.0.2.7
 1123 12:35:16.000 close www #1 192.0.2.7 held=0s proven=false fails=0 client
