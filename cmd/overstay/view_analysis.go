@@ -213,6 +213,9 @@ func viewVerdict(a *app.Analysis) verdictView {
 		healthy := loss.Healthy
 		v.Verdict = &healthy
 	}
+	if v.Verdict != nil {
+		v.Unknown = ""
+	}
 	for _, one := range answers(a) {
 		v.Text = append(v.Text, one.text)
 	}
