@@ -56,7 +56,8 @@ func NewOrder(waiting int, take func(*Notes)) *Order {
 // Add takes in notes. They are copied.
 func (o *Order) Add(n *Notes) {
 	for i := range n.all {
-		one := n.all[i]
+		place, one := o.seat()
+		*one = n.all[i]
 		one.service = o.names.of(n.names.texts[one.service])
 		one.boot = o.names.of(n.names.texts[one.boot])
 		if one.kind == connlog.Start || one.kind == connlog.Beat {
@@ -70,7 +71,7 @@ func (o *Order) Add(n *Notes) {
 			}
 			one.at = o.reached
 		}
-		o.fresh = append(o.fresh, waiter{one.at, o.put(one)})
+		o.fresh = append(o.fresh, waiter{one.at, place})
 		if len(o.fresh) == o.most {
 			o.sort()
 			o.release(len(o.waiting) - o.most)
@@ -78,15 +79,16 @@ func (o *Order) Add(n *Notes) {
 	}
 }
 
-func (o *Order) put(one note) int32 {
+// seat returns a place in the store and what is there.
+func (o *Order) seat() (int32, *note) {
 	if n := len(o.free); n > 0 {
 		place := o.free[n-1]
 		o.free = o.free[:n-1]
-		o.store[place] = one
-		return place
+		return place, &o.store[place]
 	}
-	o.store = append(o.store, one)
-	return int32(len(o.store) - 1)
+	o.store = append(o.store, note{})
+	place := len(o.store) - 1
+	return int32(place), &o.store[place]
 }
 
 // Flush lets all events go that wait. What comes after it is in order with them
@@ -129,14 +131,13 @@ func (o *Order) release(n int) {
 		o.out.Reset()
 		o.out.names.texts = o.names.texts
 		for _, w := range o.waiting[begin:min(begin+atOnce, n)] {
-			one := o.store[w.place]
-			if one.kind == connlog.Start || one.kind == connlog.Beat {
+			o.out.all = append(o.out.all, o.store[w.place])
+			if one := &o.out.all[len(o.out.all)-1]; one.kind == connlog.Start || one.kind == connlog.Beat {
 				list := o.lists[one.extra]
 				o.lists[one.extra] = nil
 				one.extra = int64(len(o.out.lists))
 				o.out.lists = append(o.out.lists, list)
 			}
-			o.out.all = append(o.out.all, one)
 			o.free = append(o.free, w.place)
 		}
 		o.reached = o.out.all[len(o.out.all)-1].at
