@@ -81,20 +81,13 @@ func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.
 // match pairs decisions about the same source whose bans overlap in time, the
 // earliest first.
 func (d *PolicyDiff) match(before, after []detector.Decision) {
-	bySource := map[string][]int{}
-	for i := range after {
-		key := after[i].Source.String()
-		bySource[key] = append(bySource[key], i)
-	}
+	pairs := pairsOf(before, after)
 	taken := make([]bool, len(after))
-	for i := range before {
-		rest := bySource[before[i].Source.String()]
-		n := slices.IndexFunc(rest, func(k int) bool { return !taken[k] && overlap(&before[i], &after[k]) })
-		if n < 0 {
+	for i, k := range pairs {
+		if k < 0 {
 			d.OnlyOld = append(d.OnlyOld, Unmatched{Decision: before[i]})
 			continue
 		}
-		k := rest[n]
 		taken[k] = true
 		if what := differences(&before[i], &after[k]); len(what) > 0 {
 			d.Changed = append(d.Changed, Changed{Old: before[i], New: after[k], What: what})
@@ -134,24 +127,6 @@ func differences(a, b *detector.Decision) []string {
 		}
 	}
 	return what
-}
-
-// within finds for each decision one of the other set that covers it.
-func within(alone []Unmatched, others []detector.Decision) {
-	var nets []*detector.Decision
-	for i := range others {
-		if o := &others[i]; o.Source != connlog.AddressLevel.Source(o.Source.Addr()) {
-			nets = append(nets, o)
-		}
-	}
-	for i := range alone {
-		for _, o := range nets {
-			if covers(o.Source, alone[i].Decision.Source) && overlap(o, &alone[i].Decision) {
-				alone[i].Within = o
-				break
-			}
-		}
-	}
 }
 
 // averted asks for each pool what either set would have averted.
