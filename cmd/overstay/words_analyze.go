@@ -42,10 +42,18 @@ func (u *ui) analysis(a *app.Analysis, o analysisShown) error {
 		u.suggested(o.suggested)
 	}
 	u.readText(&a.Read)
-	if old := a.Stats.OldBoot; old > 0 {
-		u.say("%s left out, of a server process that had ended by then: are these the logs of two servers?", count(old, "line was", "lines were"))
+	if text := oldBootText(a.Stats.OldBoot); text != "" {
+		u.say("%s", text)
 	}
 	return nil
+}
+
+// oldBootText says what was left out of logs that are perhaps of two servers.
+func oldBootText(lines uint64) string {
+	if lines == 0 {
+		return ""
+	}
+	return count(lines, "line was", "lines were") + " left out, of a server process that had ended by then: are these the logs of two servers?"
 }
 
 // judged tells what the policies did, if they were tried.

@@ -117,10 +117,13 @@ func commandOf(advice string, a *app.Analysis) string {
 
 // quoted writes a name as a shell reads it.
 func quoted(name string) string {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/+=:@", r))
+	plain := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/+=:@", r) {
+			return -1
+		}
+		return r
 	}
-	if name != "" && name[0] != '-' && strings.IndexFunc(name, odd) < 0 {
+	if name != "" && name[0] != '-' && strings.Map(plain, name) == "" {
 		return name
 	}
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
@@ -293,6 +296,9 @@ func pageNotes(a *app.Analysis) []string {
 	}
 	for i := range a.Unaccused {
 		add(unaccusedText(&a.Unaccused[i]))
+	}
+	if text := oldBootText(a.Stats.OldBoot); text != "" {
+		all = append(all, text)
 	}
 	return append(all, unreadText(&a.Read)...)
 }

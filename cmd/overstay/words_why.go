@@ -287,6 +287,12 @@ func unreadText(r *app.LogsRead) []string {
 	if r.Malformed > 0 {
 		all = append(all, fmt.Sprintf("%s of %d skipped: no line of a connection log.", count(r.Malformed, "line", "lines"), r.Lines))
 	}
+	if r.Forged > 0 {
+		all = append(all, fmt.Sprintf("%d of these: two addresses in a line, either of which a stranger may have written.", r.Forged))
+	}
+	if r.Late > 0 {
+		all = append(all, count(r.Late, "event", "events")+" left out: too far behind the time of the lines around.")
+	}
 	if r.Newer > 0 {
 		all = append(all, count(r.Newer, "line", "lines")+" skipped: of a newer version of overstay.")
 	}
