@@ -3,6 +3,9 @@ package occupancy
 func (f *Fold) opened(n *note, name string) {
 	if s := f.open.find(n.conn); s != nil {
 		if n.extra > 0 && f.isOf(n, s.source) {
+			if n.marks&isProven != 0 {
+				f.proves(n.conn, s, s.opened) // The line that said when was lost, if there is no proof yet.
+			}
 			f.open.name(n.conn, f.journal.head)
 			return // It is named again, no new one.
 		}
@@ -224,12 +227,18 @@ func (f *Fold) proved(n *note, name string) {
 		}
 		return
 	}
-	s := f.open.find(n.conn)
-	if s == nil || s.proven || s.source == nobody {
-		return // Its close will tell.
+	if s := f.open.find(n.conn); s != nil { // Else its close will tell.
+		f.proves(n.conn, s, f.journal.now)
 	}
-	s.proven, s.unprovenUntil = true, f.journal.now
-	f.open.put(n.conn, s)
+}
+
+// proves notes when a connection that is open was proven.
+func (f *Fold) proves(conn uint64, s *session, at int64) {
+	if s.proven || s.source == nobody {
+		return
+	}
+	s.proven, s.unprovenUntil = true, at
+	f.open.put(conn, s)
 	if f.window.state == within {
 		f.sources.at(s.source).proven++
 		f.pools.services[s.service].proven++

@@ -24,6 +24,7 @@ type tally struct {
 	first, last int64 // microseconds of the log
 	place       place
 	net         int32
+	members     int // of a net
 	v4          bool
 	seen        bool // there was something to count
 }
@@ -120,7 +121,7 @@ func (f *Fold) source(n *note) int32 {
 	if i < 0 {
 		var t *tally
 		i, t = f.sources.add()
-		t.place, t.v4, t.first = p, v4, math.MaxInt64
+		t.place, t.v4, t.first, t.last = p, v4, math.MaxInt64, math.MinInt64
 		t.net = f.netOf(p, v4)
 		f.bySource.add(p)
 	}

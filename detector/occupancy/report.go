@@ -97,22 +97,17 @@ func (f *Fold) Report(by By, top int) *Report {
 	if r.Peak.High > 0 {
 		r.Peak.At = timeOf(f.totalAt)
 	}
-	tally := func(i int) *tally {
+	source := func(i int) *tally {
 		if t := e.sources[int32(i)]; t != nil {
 			return t
 		}
 		return f.sources.at(int32(i))
 	}
-	r.Sources, r.Ranking = ranking(by, top, f.sources.n, tally, f.address, r.ThreadTime)
-	members, nets := f.netRows(&e, tally)
-	r.NetCount, r.Nets = ranking(by, top, len(nets), func(i int) *tallyOf { return &nets[i] }, f.net, r.ThreadTime)
-	for i := range r.Nets {
-		r.Nets[i].Members = members[r.Nets[i].Source]
-	}
+	nets := f.netRows(&e, source)
+	r.Sources, r.Ranking = ranking(by, top, f.sources.n, source, f.address, r.ThreadTime)
+	r.NetCount, r.Nets = ranking(by, top, len(nets), func(i int) *tally { return &nets[i] }, f.net, r.ThreadTime)
 	return r
 }
-
-type tallyOf = tally
 
 func (f *Fold) span(r *Report) {
 	if !f.any {
@@ -186,55 +181,65 @@ func (f *Fold) fullRows(r *Report) {
 }
 
 // netRows adds up the members of each net.
-func (f *Fold) netRows(e *ending, tallyAt func(int) *tally) (members map[netip.Prefix]int, nets []tally) {
-	nets = make([]tally, f.nets.n)
-	count := make([]int, f.nets.n)
+func (f *Fold) netRows(e *ending, source func(int) *tally) []tally {
+	nets := make([]tally, f.nets.n)
 	for i := range nets {
 		n := f.nets.at(int32(i))
 		if end := e.nets[int32(i)]; end != nil {
 			n = end
 		}
-		nets[i] = tally{crest: n.crest, load: n.load, place: n.place, v4: n.v4, first: math.MaxInt64}
+		nets[i] = tally{crest: n.crest, load: n.load, place: n.place, v4: n.v4, first: math.MaxInt64, last: math.MinInt64}
 	}
 	for i := range f.sources.n {
-		t := tallyAt(i)
-		if !t.seen {
-			continue
+		if t := source(i); t.seen {
+			nets[t.net].add(t)
 		}
-		n := &nets[t.net]
-		count[t.net]++
-		n.time = min(n.time+t.time, math.MaxInt64/1000)
-		n.unproven = min(n.unproven+t.unproven, math.MaxInt64/1000)
-		n.blame += t.blame
-		n.connections += t.connections
-		n.openAtEnd += t.openAtEnd
-		n.proven += t.proven
-		n.late += t.late
-		n.refused += t.refused
-		n.fails += t.fails
-		n.touch(t.first, t.last)
 	}
-	members = make(map[netip.Prefix]int)
-	for i := range nets {
-		members[nets[i].place.prefix(f.net, nets[i].v4)] = count[i]
-	}
-	return members, nets
+	return nets
+}
+
+// add adds a member to a net.
+func (t *tally) add(member *tally) {
+	t.members++
+	t.time = min(t.time+member.time, math.MaxInt64/1000)
+	t.unproven = min(t.unproven+member.unproven, math.MaxInt64/1000)
+	t.blame += member.blame
+	t.connections += member.connections
+	t.openAtEnd += member.openAtEnd
+	t.proven += member.proven
+	t.late += member.late
+	t.refused += member.refused
+	t.fails += member.fails
+	t.touch(member.first, member.last)
 }
 
 // ranking counts what there is and lists the top of it.
 func ranking(by By, top, n int, at func(int) *tally, level connlog.Level, all time.Duration) (seen int, list []Holder) {
-	order := make([]*tally, 0, n)
-	for i := range n {
-		if t := at(i); t.seen {
-			order = append(order, t)
-		}
-	}
-	slices.SortFunc(order, func(a, b *tally) int {
+	top = min(top, n)
+	var order []*tally
+	var worst *tally // of those that may still be listed; nil: all may
+	compare := func(a, b *tally) int {
 		return cmp.Or(cmp.Compare(by.of(b), by.of(a)), cmp.Compare(b.time, a.time),
 			cmp.Compare(a.place.high, b.place.high), cmp.Compare(a.place.low, b.place.low))
-	})
-	seen = len(order)
-	if top > 0 && seen > top {
+	}
+	for i := range n {
+		t := at(i)
+		if !t.seen {
+			continue
+		}
+		seen++
+		if worst != nil && compare(t, worst) > 0 {
+			continue
+		}
+		order = append(order, t)
+		if top > 0 && len(order) >= 2*top+fewRows {
+			slices.SortFunc(order, compare)
+			order = order[:top]
+			worst = order[top-1]
+		}
+	}
+	slices.SortFunc(order, compare)
+	if top > 0 && len(order) > top {
 		order = order[:top]
 	}
 	for i, t := range order {
@@ -243,12 +248,15 @@ func ranking(by By, top, n int, at func(int) *tally, level connlog.Level, all ti
 	return seen, list
 }
 
+// fewRows are sorted in no time.
+const fewRows = 256
+
 func (t *tally) holder(rank int, level connlog.Level, all time.Duration) Holder {
 	low := int(t.crest.settled())
 	h := Holder{
 		Rank: rank, Source: t.place.prefix(level, t.v4), Connections: t.connections, ThreadTime: microseconds(t.time),
 		Peak: Range{Low: low, High: add(max(int(t.crest.high), low), t.late)}, OpenAtEnd: t.openAtEnd, Proven: t.proven,
-		Unproven: microseconds(t.unproven), Refused: t.refused, Fails: t.fails, Blame: t.blame, Load: t.load.most,
+		Unproven: microseconds(t.unproven), Refused: t.refused, Fails: t.fails, Blame: t.blame, Load: t.load.most, Members: t.members,
 		First: timeOf(t.first), Last: timeOf(t.last),
 	}
 	if all > 0 {
