@@ -68,6 +68,7 @@ type detection struct {
 
 	pending []detector.Decision // not on the list yet, the oldest first
 	failing bool                // whether the list refused the last attempt
+	dropped int                 // since the list could be written the last time
 }
 
 // maxPending bounds what waits for a list that cannot be written. A detector
@@ -114,7 +115,10 @@ func (c *Config) detect(ctx context.Context, list *banlist.List, path string, o 
 // detector's, so it is copied.
 func (d *detection) take(decisions []detector.Decision) {
 	if room := maxPending - len(d.pending); len(decisions) > room {
-		d.options.Logger.Error("decisions dropped: the list cannot be written", "dropped", len(decisions)-room)
+		if d.dropped == 0 { // How many it were is said in the end.
+			d.options.Logger.Error("decisions are dropped: too many wait for the list", "waiting", maxPending)
+		}
+		d.dropped += len(decisions) - room
 		decisions = decisions[:room]
 	}
 	d.pending = append(d.pending, decisions...)
@@ -146,7 +150,10 @@ func (d *detection) apply(ctx context.Context) {
 		d.failing = true
 		return
 	}
-	d.failing = false
+	if d.dropped > 0 {
+		d.options.Logger.Error("decisions were dropped", "dropped", d.dropped)
+	}
+	d.failing, d.dropped = false, 0
 	d.tell(decisions, results)
 	d.pending = d.pending[:0]
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ type guards struct {
 
 	hosts   guard.Hosts // as of read
 	read    time.Time
-	failing bool // whether the last reading failed
+	failure error // of the last reading
+	failed  time.Time
 	dropped uint64
 	said    map[saidOf]bool
 }
@@ -48,6 +50,9 @@ type saidOf struct {
 const (
 	// guardsFor is how long what was read of the machine is good for.
 	guardsFor = time.Second
+	// failedFor is how long a reading that failed is not tried again: under
+	// attack there are thousands of lines in a second.
+	failedFor = 100 * time.Millisecond
 	// maxSaid bounds what is remembered of having been said.
 	maxSaid = 10_000
 )
@@ -61,25 +66,40 @@ func (c *Config) newGuards(o DetectOptions) *guards {
 	return g
 }
 
-// look reads the machine again if it was read too long ago.
+// look reads the machine again if it was read too long ago. A failure is said
+// once, and again when it is another one.
 func (g *guards) look(now time.Time) error {
-	if age := now.Sub(g.read); !g.read.IsZero() && age >= 0 && age < guardsFor {
+	if g.failure != nil && ago(now.Sub(g.failed), failedFor) {
+		return g.failure
+	}
+	if g.failure == nil && !g.read.IsZero() && ago(now.Sub(g.read), guardsFor) {
 		return nil
 	}
 	hosts, err := g.machine.Hosts()
 	if err != nil {
-		if !g.failing {
+		if g.failure == nil || complaints(g.failure) != complaints(err) {
 			g.logger.Error("no bans until it is known whom never to ban", "error", err)
 		}
-		g.failing = true
+		g.failure, g.failed = err, now
 		return err
 	}
-	if g.failing {
+	if g.failure != nil {
 		g.logger.Info("it is known again whom never to ban")
 	}
-	g.failing, g.read, g.hosts = false, now, append(hosts, g.proxies...)
+	g.failure, g.read, g.hosts = nil, now, append(hosts, g.proxies...)
 	return nil
 }
+
+// complaints is the text of an error that is several, whatever their order.
+func complaints(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// ago reports whether something was so short a time ago; a clock that was set
+// back does not tell.
+func ago(passed, most time.Duration) bool { return passed >= 0 && passed < most }
 
 // pass returns those decisions that hit nobody who is guarded. One about a net
 // with such hosts in it becomes several, about what is left of the net. An

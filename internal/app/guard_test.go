@@ -101,8 +101,9 @@ func TestGuardsAreReadAgain(t *testing.T) {
 		complain int
 	}{
 		{10, nil, 1, true, 0}, {10.9, nil, 1, true, 0}, {11, nil, 2, true, 0},
-		{20, errors.New("no"), 3, false, 1}, {20.1, errors.New("no"), 4, false, 1},
-		{20.2, nil, 5, true, 1}, {9, nil, 6, true, 1}, // The clock was set back.
+		{20, errors.New("no"), 3, false, 1}, {20.05, errors.New("no"), 3, false, 1}, {20.1, errors.New("no"), 4, false, 1},
+		{20.2, errors.New("another"), 5, false, 2}, {20.3, errors.New("another"), 6, false, 2},
+		{20.4, nil, 7, true, 2}, {9, nil, 8, true, 2}, // The clock was set back.
 	} {
 		failure = c.failure
 		passed, err := g.pass(about, time.UnixMilli(int64(c.at*1000)))
@@ -128,6 +129,7 @@ func TestDecisionsWaitForTheGuards(t *testing.T) {
 		t.Errorf("banned %v although nobody knows whom to guard", list.taken)
 	}
 	d.guards.machine.Interfaces = read
+	d.guards.failed = time.Time{} // It is tried again later.
 	d.apply(t.Context())
 	if len(list.taken) != 1 || len(d.pending) != 0 {
 		t.Errorf("banned %v, %d wait", list.taken, len(d.pending))
@@ -159,5 +161,31 @@ func TestCheckOperators(t *testing.T) {
 	}
 	if err := checkOperators(m, []netip.Prefix{netip.MustParsePrefix("203.0.113.8/29")}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestComplaintsInAnyOrder are the same ones.
+func TestComplaintsInAnyOrder(t *testing.T) {
+	one, two := errors.New("one"), errors.New("two")
+	if complaints(errors.Join(one, two)) != complaints(errors.Join(two, one)) || complaints(one) == complaints(two) {
+		t.Error("told from each other by their order, or not at all")
+	}
+}
+
+// TestDroppedAreSaidOnce and counted, not once for each line of an attack.
+func TestDroppedAreSaidOnce(t *testing.T) {
+	var said bytes.Buffer
+	d := &detection{list: &failingList{}, guards: guarding(t, &said), options: DetectOptions{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	d.pending = make([]detector.Decision, maxPending-1)
+	for range 5 {
+		d.take(decisionsAbout("203.0.113.9/32", "203.0.113.10/32"))
+	}
+	if n := strings.Count(said.String(), "\n"); n != 1 || d.dropped != 9 || len(d.pending) != maxPending {
+		t.Errorf("%d lines, %d dropped, %d wait:\n%s", n, d.dropped, len(d.pending), &said)
+	}
+	d.pending = decisionsAbout("203.0.113.9/32")
+	d.apply(t.Context())
+	if !strings.Contains(said.String(), "dropped=9") || d.dropped != 0 {
+		t.Errorf("not said in the end: %s", &said)
 	}
 }
