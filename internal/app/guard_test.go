@@ -175,7 +175,7 @@ func TestComplaintsInAnyOrder(t *testing.T) {
 // TestDroppedAreSaidOnce and counted, not once for each line of an attack.
 func TestDroppedAreSaidOnce(t *testing.T) {
 	var said bytes.Buffer
-	d := &detection{list: &failingList{}, guards: guarding(t, &said), options: DetectOptions{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
+	d := &detection{list: &failingList{attempts: 2}, guards: guarding(t, &said), options: DetectOptions{Logger: slog.New(slog.NewTextHandler(&said, nil))}}
 	d.pending = make([]detector.Decision, maxPending-1)
 	for range 5 {
 		d.take(decisionsAbout("203.0.113.9/32", "203.0.113.10/32"))
