@@ -32,6 +32,7 @@ func fields() []field {
 		{"dovecot", `Nov 23 12:36:17 imap-login: Login: user=<@>, method=PLAIN, rip=192.0.2.21, lip=192.0.2.1, session=<a>`},
 		{"dovecot", `Nov 23 12:36:17 mx dovecot: auth: passwd-file(@,192.0.2.21): unknown user`},
 		{"dovecot", `Nov 23 12:36:17 mx dovecot: auth-worker(1): sql(@,192.0.2.21,<id>): Password mismatch (given password: @)`},
+		{"dovecot", `Nov 23 12:36:17 mx dovecot: auth: sql(anna,192.0.2.21): unknown user (given password: @)`},
 		{"dovecot", `Nov 23 12:36:17 mx auth: pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=@ rhost=192.0.2.21  user=@`},
 		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Failed password for invalid user @ from 192.0.2.21 port 40101 ssh2`},
 		{"openssh", `Nov 23 12:35:33 vm sshd[1]: Invalid user @ from 192.0.2.21 port 40101`},

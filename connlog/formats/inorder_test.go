@@ -20,11 +20,17 @@ func TestLinesThatStandForThemselves(t *testing.T) {
 			continue
 		}
 		read := func(p func() *Parser) (events []string) {
-			at := uint64(0)
+			at, conns := uint64(0), map[uint64]uint64{}
 			for _, line := range lines {
 				q := p()
 				q.Place(at)
-				_ = q.Parse(line, func(e *connlog.Event) { events = append(events, fmt.Sprintf("%+v", *e)) })
+				_ = q.Parse(line, func(e *connlog.Event) {
+					if was, ok := conns[e.Conn]; ok && was != at && e.Conn > 0 && f.Name != "overstay" {
+						t.Fatalf("%s: two lines are of connection %d", f.Name, e.Conn)
+					}
+					conns[e.Conn] = at
+					events = append(events, fmt.Sprintf("%+v", *e))
+				})
 				at += uint64(len(line) + 1)
 			}
 			return events

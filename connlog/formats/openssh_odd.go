@@ -72,10 +72,10 @@ func (p *Parser) sshAsked(h *syslogHead, b []byte) error {
 		return ErrSkip // a name
 	}
 	k := p.sshKey(s.addr, s.port)
+	p.told.note(p.sshAttempt(h, 'p', k))
 	if p.told.forget(p.sshAttempt(h, 'u', k)) {
 		return p.named(h.at, s.addr)
 	}
-	p.told.note(p.sshAttempt(h, 'p', k))
 	return p.failed(k, h.at, s.addr, ssh, connlog.FailLogin, user)
 }
 

@@ -75,7 +75,7 @@ Nov 23 12:35:28 web nginx: 2026/11/23 12:35:28 [error] 2865#0: *66655 limiting c
 		{"what goes wrong, in 2.2 and 2.4", "apache-error", `
 [Mon Nov 23 12:35:16 2026] [error] [client 203.0.113.6] user anna not found: /
 [Mon Nov 23 12:35:17 2026] [error] [client 2001:db8::8:7] user anna: authentication failure for "/x": Password Mismatch
-[Mon Nov 23 12:35:18.250000 2026] [auth_digest:error] [pid 17540:tid 140123070736128] [client 2001:db8::8:7:51406] AH01792: user anna: password mismatch: /x
+[Mon Nov 23 12:35:18.250000 2026] [auth_digest:error] [pid 17540:tid 140123070736128] [client 2001:db8::8:7:5140] AH01792: user anna: password mismatch: /x
 [Mon Nov 23 12:35:19.250000 2026] [core:error] [pid 17408] [client 203.0.113.9:55280] AH00126: Invalid URI in request GET /../ HTTP/1.1
 [Mon Nov 23 12:35:20.250000 2026] [ssl:info] [pid 1:tid 2] (70014)End of file found: [client 203.0.113.10:17036] AH02006: SSL handshake stopped: connection was closed
 [Mon Nov 23 12:35:21.250000 2026] [reqtimeout:info] [pid 1:tid 2] [client 203.0.113.11:17036] AH01382: Request header read timeout
