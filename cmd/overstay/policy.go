@@ -42,7 +42,7 @@ func newPolicyDiff(g *global) *cobra.Command {
 		Long:  policyDiffHelp,
 		Args:  args(cobra.MinimumNArgs(3)),
 		RunE: func(c *cobra.Command, what []string) error {
-			if err := errors.Join(o.replayOptions.verify(c), verifyMost(c, o.most)); err != nil {
+			if err := errors.Join(o.verify(c), verifyMost(c, o.most)); err != nil {
 				return err
 			}
 			format, err := o.logFormat(c)

@@ -7,8 +7,9 @@ import (
 	"overstay/detector/occupancy"
 )
 
-// digest is what a batch of lines comes to, put together where they are parsed. What stands before the first start line of a batch is
-// of the version that the batch before ended with, so it is kept apart.
+// digest is what a batch of lines comes to, put together where they are parsed.
+// What stands before the first start line of a batch is of the version that the
+// batch before ended with, so it is kept apart.
 type digest struct {
 	head, rest piece
 	started    bool
