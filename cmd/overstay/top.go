@@ -22,7 +22,7 @@ type topOptions struct {
 func (o *topOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.once, "once", false, "print the ranking once, as a plain table")
 	f.IntVarP(&o.most, "most", "n", 20, "at most so many sources")
-	f.BoolVar(&o.nets, "nets", false, "rank nets too: /24, and /48 of IPv6")
+	f.BoolVar(&o.nets, "nets", false, "rank nets too: of the sizes net_v4 and net_v6 of the configuration, /24 and /48")
 	f.DurationVar(&o.interval, "interval", time.Second, "time between two tables")
 }
 
@@ -65,7 +65,7 @@ func (o *topOptions) run(ctx context.Context, g *global, logs []string) error {
 		screen.open()
 	}
 	var failed error
-	err = app.Top(ctx, path, time.Duration(cfg.Detector.ReadBack), app.TopOptions{
+	err = cfg.Top(ctx, path, app.TopOptions{
 		Once:     once,
 		Interval: o.interval,
 		Logger:   g.logger(),

@@ -26,8 +26,9 @@ type TopOptions struct {
 	Logger *slog.Logger
 }
 
-// Top ranks the sources in the log at path as it grows, until ctx ends.
-func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions) error {
+// Top ranks the sources in the log at path as it grows, until ctx ends, with
+// the sizes of the configuration and no policies.
+func (c *Config) Top(ctx context.Context, path string, o TopOptions) error {
 	// A log that is not there yet could be waited for, but a person who asks
 	// for a ranking has rather mistyped its name.
 	info, err := os.Stat(path)
@@ -37,7 +38,9 @@ func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions)
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("connection log: %w", &fs.PathError{Op: "read", Path: path, Err: errNotAFile})
 	}
-	ranking, err := detector.New(detector.Options{})
+	options := c.detectorOptions()
+	options.Policies = nil
+	ranking, err := detector.New(options)
 	if err != nil {
 		return err
 	}
@@ -57,7 +60,7 @@ func Top(ctx context.Context, path string, readBack time.Duration, o TopOptions)
 		shower.Go(func() { showEvery(ctx, live, max(o.Interval, 100*time.Millisecond), show) })
 	}
 	err = observe(ctx, path, observation{
-		since:  time.Now().Add(-readBack),
+		since:  time.Now().Add(-time.Duration(c.Detector.ReadBack)),
 		logger: o.Logger,
 		event: func(e *connlog.Event, _ bool) {
 			mu.Lock()
