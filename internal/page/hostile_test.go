@@ -142,3 +142,11 @@ func TestPageIsBounded(t *testing.T) {
 		t.Errorf("sentences without end: error %v, want %v", err, page.ErrTooLarge)
 	}
 }
+
+// TestTowersOfMarksAreCut wants two marks on a letter at most, as names have.
+func TestTowersOfMarksAreCut(t *testing.T) {
+	text := written(t, &page.Page{Title: "z" + strings.Repeat("\u0300", 50) + "e\u0301"})
+	if want := "<title>z\u0300\u0300e\u0301</title>"; !strings.Contains(text, want) {
+		t.Errorf("the title is not %q", want)
+	}
+}
