@@ -147,7 +147,7 @@ func (f *Fold) service(n *note, name string) uint16 {
 }
 
 func (f *Fold) take(n *note, all *Notes) {
-	turn := next
+	var turn turn
 	if int32(n.boot) == f.boot {
 		turn = f.journal.enter(n)
 	} else {

@@ -94,11 +94,11 @@ func NewTimeline(o TimelineOptions) *Timeline {
 		t.shown = append(t.shown, s)
 	}
 	t.lanes = make([]lane, len(t.shown)+1)
-	if t.grows = o.From.IsZero() || o.To.IsZero() || !o.To.After(o.From); t.grows {
+	t.from, t.to = microsOf(o.From), microsOf(o.To)
+	if t.grows = o.From.IsZero() || o.To.IsZero() || t.to <= t.from; t.grows {
 		t.width = micros
 		return t
 	}
-	t.from, t.to = microsOf(o.From), microsOf(o.To)
 	t.width = (t.to - t.from + int64(t.most) - 1) / int64(t.most)
 	t.extend(t.to - 1)
 	return t
