@@ -130,6 +130,9 @@ func (p *Parser) dovecotLogin(at int64, service string, b []byte) error {
 	}
 	// What the server says of the end stands before the user's name.
 	why, _, _ := cut(before, "user=<")
+	if contains(why, "Maximum number of connections from user+IP exceeded") {
+		return p.refused(at, addr, service, connlog.RefuseSessions)
+	}
 	v.from = at - stayed(why)*second
 	v.end = dovecotEnd(why)
 	v.fails, v.times = dovecotFailure(why)

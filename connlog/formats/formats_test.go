@@ -48,6 +48,9 @@ func short(e *connlog.Event) string {
 	if e.Threads != 0 {
 		fmt.Fprintf(&b, " %d/%d", e.Busy, e.Threads)
 	}
+	if e.Count > 1 {
+		fmt.Fprintf(&b, " %d times", e.Count)
+	}
 	b.WriteString(word(string(e.By)) + word(string(e.What)) + word(string(e.Reason)))
 	if e.User != "" {
 		fmt.Fprintf(&b, " %q", e.User)

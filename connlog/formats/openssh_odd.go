@@ -168,19 +168,52 @@ func (p *Parser) sshOdd(h *syslogHead, b []byte) error {
 	if rest, ok := after(b, "drop connection #"); ok {
 		return p.sshDropped(h, rest)
 	}
+	if rest, ok := after(b, "exited MaxStartups throttling after "); ok {
+		return p.sshThrottled(h, rest)
+	}
 	return p.sshNameless(h, b)
 }
 
-// sshDropped reads "10 from [ADDRESS]:PORT on ... past MaxStartups".
+// sshDropped reads "10 from [ADDRESS]:PORT on ... past MaxStartups", or
+// "... penalty: failed authentication", by which sshd bans.
 func (p *Parser) sshDropped(h *syslogHead, b []byte) error {
 	_, rest, ok := cut(b, " from ")
 	word, rest, _ := cutByte(rest, ' ')
 	addr, _, ok2 := addressPort(word)
-	if !ok || !ok2 || !endsWith(rest, " past MaxStartups") {
+	switch {
+	case !ok || !ok2:
+		return ErrSkip
+	case endsWith(rest, " past MaxStartups"):
+		p.dropped++
+		return p.refused(h.at, addr, ssh, connlog.RefuseBusy)
+	case contains(rest, " penalty: "):
+		return p.refused(h.at, addr, ssh, connlog.RefuseBanned)
+	}
+	return p.named(h.at, addr)
+}
+
+// sshThrottled reads "after 00:01:02, 17 connections dropped": of these only
+// some were named.
+func (p *Parser) sshThrottled(h *syslogHead, b []byte) error {
+	_, b, ok := cut(b, ", ")
+	text, _, ok2 := cut(b, " connections dropped")
+	n, ok3 := number(text)
+	if !ok || !ok2 || !ok3 || n > maxDropped {
 		return ErrSkip
 	}
-	return p.refused(h.at, addr, ssh, connlog.RefuseBusy)
+	n -= p.dropped
+	p.dropped = 0
+	if n <= 0 {
+		return ErrSkip
+	}
+	e := p.begin(connlog.Refuse, h.at, netip.Addr{}, ssh)
+	e.Reason, e.Count = connlog.RefuseBusy, uint64(n)
+	p.send()
+	return nil
 }
+
+// maxDropped is the number of connections that one line is believed.
+const maxDropped = 1_000_000
 
 // sshNameless reads lines that name no client: it is the one that their process
 // serves.

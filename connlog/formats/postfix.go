@@ -46,6 +46,8 @@ func (p *Parser) postfixMessage(h *syslogHead) error {
 		return p.qmgr(h)
 	case "postscreen":
 		return p.postscreen(h)
+	case "anvil":
+		return p.anvil(h)
 	case "master":
 		if contains(h.message, "has reached its process limit") {
 			return p.refused(h.at, netip.Addr{}, "smtp", connlog.RefuseBusy)
@@ -174,7 +176,11 @@ func succeeded(counts []byte, command string) bool {
 }
 
 func (p *Parser) smtpWarning(h *syslogHead, k key, service string, b []byte) error {
-	if rest, ok := after(b, "Connection concurrency limit exceeded: "); ok {
+	for _, limit := range []string{"Connection concurrency limit exceeded: ", "Connection rate limit exceeded: "} {
+		rest, ok := after(b, limit)
+		if !ok {
+			continue
+		}
 		_, rest, _ = cut(rest, " from ")
 		addr, _, ok := client(rest)
 		if !ok {
@@ -195,6 +201,19 @@ func (p *Parser) smtpWarning(h *syslogHead, k key, service string, b []byte) err
 	}
 	_, user, _ := cut(rest, ", sasl_username=")
 	return p.smtpFailed(h, k, service, name, connlog.FailLogin, user)
+}
+
+// anvil reads "statistics: max connection count 2 for (smtp:ADDRESS) at DATE",
+// which adds up what smtpd has told.
+func (p *Parser) anvil(h *syslogHead) error {
+	_, b, ok := cut(h.message, " for (")
+	_, b, ok2 := cutByte(b, ':')
+	text, _, ok3 := cut(b, ") at ")
+	addr, ok4 := address(text)
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return ErrSkip
+	}
+	return p.named(h.at, addr)
 }
 
 // smtpNameless reads "name does not resolve to address ADDRESS: why".

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"time"
 
 	"overstay/connlog"
@@ -57,9 +58,25 @@ func (p *Parser) proftpd(line []byte) error {
 		return nil
 	case bytes.HasPrefix(b, borrow("FTP session closed")):
 		return p.closed(k, at, connlog.EndClient)
-	case bytes.HasPrefix(b, borrow("Connection refused (max clients")):
+	case bytes.HasPrefix(b, borrow("Connection refused (")):
+		return p.ftpRefused(at, addr, b)
+	}
+	return p.ftpUser(at, k, addr, b)
+}
+
+// ftpRefused reads "Connection refused (max clients 30)", and the same of one
+// host, as older and newer versions write it.
+func (p *Parser) ftpRefused(at int64, addr netip.Addr, b []byte) error {
+	switch {
+	case contains(b, "per host"), contains(b, "PerHost"), contains(b, "per user"), contains(b, "PerUser"):
+		return p.refused(at, addr, ftp, connlog.RefuseSessions)
+	case contains(b, "(max clients "), contains(b, "(MaxClients "), contains(b, "(MaxInstances "):
 		return p.refused(at, addr, ftp, connlog.RefuseBusy)
 	}
+	return p.named(at, addr)
+}
+
+func (p *Parser) ftpUser(at int64, k key, addr netip.Addr, b []byte) error {
 	rest, ok := after(b, "USER ")
 	if !ok {
 		return ErrSkip

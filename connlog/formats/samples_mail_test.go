@@ -45,6 +45,26 @@ Nov 23 12:35:24 mx postfix/smtpd[3]: improper command pipelining after AUTH from
 1123 12:35:23.000 close smtp #1 192.0.2.7 held=1s proven=true fails=0 client
 1123 12:35:24.000 fail smtp #0 192.0.2.8 command
 `},
+		{"limits of one client", "postfix", `
+Nov 23 12:35:17 mx postfix/smtpd[1]: warning: Connection rate limit exceeded: 61 from unknown[203.0.113.9] for service smtp
+Nov 23 12:35:18 mx postfix/anvil[2]: statistics: max connection rate 61/60s for (smtp:203.0.113.9) at Nov 23 12:35:17
+Nov 23 12:35:18 mx postfix/anvil[2]: statistics: max cache size 2 at Nov 23 12:35:17`, `
+1123 12:35:17.000 refuse smtp #0 203.0.113.9 sessions
+`},
+		{"limits of one client", "dovecot", `
+Nov 23 12:35:17 mx dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<anna>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.1, session=<a>`, `
+1123 12:35:17.000 refuse imap #0 203.0.113.9 sessions
+`},
+		{"who is dropped, as far as the log says", "openssh", `
+Nov 23 12:35:36 vm sshd[1]: error: beginning MaxStartups throttling
+Nov 23 12:35:36 vm sshd[1]: drop connection #10 from [203.0.113.15]:4711 on [192.0.2.1]:22 past MaxStartups
+Nov 23 12:35:38 vm sshd[1]: exited MaxStartups throttling after 00:00:02, 17 connections dropped
+Nov 23 12:35:39 vm sshd[1]: drop connection #0 from [203.0.113.16]:4711 on [192.0.2.1]:22 penalty: failed authentication
+Nov 23 12:35:40 vm sshd[1]: exited MaxStartups throttling after 00:00:02, 99999999999 connections dropped`, `
+1123 12:35:36.000 refuse ssh #0 203.0.113.15 busy
+1123 12:35:38.000 refuse ssh #0 16 times busy
+1123 12:35:39.000 refuse ssh #0 203.0.113.16 banned
+`},
 		{"a line of another client is not the session's", "postfix", `
 Nov 23 12:35:16 mx postfix/smtpd[3]: connect from a[192.0.2.7]
 Nov 23 12:35:17 mx postfix/smtpd[3]: warning: b[192.0.2.8]: SASL LOGIN authentication failed: no, sasl_username=root

@@ -62,13 +62,15 @@ Mon Nov 23 12:35:42 2026 [pid 7] [anna] OK DOWNLOAD: Client "192.0.2.7", "/x", 7
 2026-11-23 12:35:18,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): USER anna: Login successful.
 2026-11-23 12:35:19,124 ftp1 proftpd[4986] ftp1 (192.0.2.142[192.0.2.142]): FTP session closed.
 Nov 23 12:35:20 ftp2 proftpd[7094]: ftp2.example.org (example.com[::ffff:203.0.113.4]) - USER anton (Login failed): Incorrect password.
-Nov 23 12:35:21 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) - Connection refused (max clients 30).`, `
+Nov 23 12:35:21 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) - Connection refused (max clients 30).
+Nov 23 12:35:22 ftp2 proftpd[7095]: ftp2.example.org (example.com[203.0.113.5]) - Connection refused (MaxClientsPerHost 3)`, `
 1123 12:35:16.124 open ftp #1 192.0.2.142
 1123 12:35:17.124 fail ftp #1 192.0.2.142 login "nobody"
 1123 12:35:18.124 proven ftp #1 192.0.2.142 login "anna"
 1123 12:35:19.124 close ftp #1 192.0.2.142 held=3s proven=true fails=1 client
 1123 12:35:20.000 fail ftp #0 203.0.113.4 login "anton"
 1123 12:35:21.000 refuse ftp #0 203.0.113.5 busy
+1123 12:35:22.000 refuse ftp #0 203.0.113.5 sessions
 `},
 		{"sessions", "cowrie", `
 {"eventid": "cowrie.session.connect", "src_ip": "203.0.113.6", "src_port": 60193, "timestamp": "2026-11-23T12:35:16.5Z", "session": "0123456789ab", "protocol": "ssh"}
