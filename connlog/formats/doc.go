@@ -25,8 +25,9 @@
 //
 // Logs differ in what they hold, and no reader makes up for it: [Gives] says
 // of each format whether it tells of openings, durations and outcomes, and how
-// fine its clock is, and [Format.Seen] corrects that by what a log shows. Where there are no durations, a connection opens and
-// closes at the same moment and holds nothing.
+// fine its clock is, and [Format.Seen] corrects that by what a log shows. Where
+// there are no durations, a connection opens and closes at the same moment and
+// holds nothing.
 //
 //   - A line of a connection that ended and says how long it lasted: it began
 //     that long before.
