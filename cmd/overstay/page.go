@@ -85,10 +85,11 @@ func pageChart(a *app.Analysis) (page.Chart, bool) {
 		return page.Chart{}, false
 	}
 	first := a.Timeline[0]
+	step := first.To.Sub(first.From)
 	c := page.Chart{
-		Title: chartTitle, Caption: chartCaption(a), Name: chartAxis,
-		From: first.From, To: first.From.Add(time.Duration(n) * first.To.Sub(first.From)),
-		Most: page.Series{Name: mostName}, Limit: page.Series{Name: limitName(a)}, Refused: page.Series{Name: refusedName},
+		Title: chartTitle, Caption: chartCaption(a, step), Name: chartAxis,
+		From: first.From, To: first.From.Add(time.Duration(n) * step),
+		Most: page.Series{Name: mostName}, Limit: page.Series{Name: limitName(a)}, Refused: page.Series{Name: refusedIn(step)},
 	}
 	shown := coloured(a)
 	for _, source := range shown {

@@ -136,8 +136,11 @@ func openText(r *occupancy.Report) string {
 	return fmt.Sprintf("%d open at the end", r.OpenAtEnd)
 }
 
-func chartCaption(a *app.Analysis) string {
-	text := "Threads held, on average over each step, and by whom."
+// refusedIn names the bars of the picture.
+func refusedIn(step time.Duration) string { return refusedName + " per " + briefText(step.Seconds()) }
+
+func chartCaption(a *app.Analysis, step time.Duration) string {
+	text := "Threads held, on average over " + briefText(step.Seconds()) + ", and by whom."
 	if len(coloured(a)) > 0 {
 		text += " The numbers in colour are those of the tables below."
 	}
