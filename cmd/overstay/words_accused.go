@@ -26,6 +26,12 @@ func (u *ui) accused(r *cause.Report, most int) {
 		}
 		u.table([]string{"SUSPECT", "POLICY", " CAUSED", " ALONE AVERTS", " ", "REPLAYS"}, rows)
 		u.more(n, len(suspects), "")
+		for i := range suspects[:n] {
+			if a := &suspects[i]; a.Loudest.IsValid() {
+				u.paragraph("  ", "  ", "Of the %s that %s caused, %s are of %s alone.",
+					blameNumber(a.Blame), sourceText(a.Source), blameNumber(a.LoudestBlame), sourceText(a.Loudest))
+			}
+		}
 		if n < len(suspects) {
 			u.netsOf(suspects)
 		}

@@ -53,7 +53,8 @@ func fixedWhy(name string, suspects int) *app.Why {
 		})
 	}
 	if suspects > 1 {
-		net := cause.Accused{Source: netip.MustParsePrefix("203.0.113.0/29"), Policy: name, Blame: 300, Alone: true, Averted: loss.Averted{Averted: spread(800)}}
+		net := cause.Accused{Source: netip.MustParsePrefix("203.0.113.0/29"), Policy: name, Blame: 300,
+			Loudest: netip.MustParsePrefix("203.0.113.0/32"), LoudestBlame: 280, Alone: true, Averted: loss.Averted{Averted: spread(800)}}
 		r.Suspects = append([]cause.Accused{net}, r.Suspects...)
 	}
 	r.Idle = []cause.Accused{{Source: netip.MustParsePrefix("198.51.100.7/32"), Policy: name}}

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,10 +14,7 @@ type group struct {
 	members []uint32
 	bans    []suspicion
 	last    time.Duration // when one of them last came
-	// What the sweep keeps: the threads that it holds, and what a thread had
-	// been charged when that number last changed.
-	held int
-	paid float64
+	account
 }
 
 // cover is a range of sources: all that share some leading bits.
@@ -45,6 +43,17 @@ func (s source) length() int {
 		return 32
 	}
 	return 64
+}
+
+// prefix is the source as an address or a /64.
+func (s source) prefix() netip.Prefix {
+	var b [16]byte
+	if s.four {
+		binary.BigEndian.PutUint32(b[:], uint32(s.bits))
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte(b[:4])), s.length())
+	}
+	binary.BigEndian.PutUint64(b[:], s.bits)
+	return netip.PrefixFrom(netip.AddrFrom16(b), s.length())
 }
 
 func (s source) cover(bits int) cover {

@@ -1,6 +1,9 @@
 package cause
 
 import (
+	"math"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +62,36 @@ func TestByBlame(t *testing.T) {
 	rep := l.report(t, "www")
 	if len(rep.Suspects) != 2 || rep.Suspects[0].Source.Addr().String() != crook || rep.Suspects[0].Blame != 20 || rep.Suspects[1].Blame != 10 {
 		t.Errorf("%+v", rep.Suspects)
+	}
+}
+
+// TestLoudest names the one address that has nearly all that its net caused,
+// and none where two have a half each.
+func TestLoudest(t *testing.T) {
+	for addr, want := range map[string]string{crook: "203.0.113.9/32", "2001:db8:1:2::7": "2001:db8:1:2::/64"} {
+		for _, alone := range []bool{true, false} {
+			l := newLogger(Options{}, 20)
+			net, other := "203.0.113.0/24", "203.0.113.77"
+			if strings.Contains(addr, ":") {
+				net, other = "2001:db8:1::/48", "2001:db8:1:3::1"
+			}
+			for i := range 20 {
+				if i == 0 || i%2 == 0 && !alone {
+					l.open(other)
+				} else {
+					l.open(addr)
+				}
+			}
+			l.after(time.Second).refuse(ben, 20)
+			l.suspect(net, time.Hour)
+			a := l.report(t, "www").Suspects[0]
+			if !alone {
+				want = netip.Prefix{}.String()
+			}
+			if a.Loudest.String() != want || alone && math.Abs(a.LoudestBlame-19) > 1e-9 || a.Blame < 19.99 {
+				t.Errorf("%s, alone %v: %v of %v, want %v", addr, alone, a.Loudest, a, want)
+			}
+		}
 	}
 }
 

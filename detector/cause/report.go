@@ -52,6 +52,10 @@ type Accused struct {
 	Addresses int `json:"addresses"`
 	// Blame is its part of the refusals, by what it held at each of them.
 	Blame float64 `json:"blame"`
+	// Loudest is the one address of a net, or the /64, that has nine tenths of its
+	// blame or more, if one has; LoudestBlame is how much.
+	Loudest      netip.Prefix `json:"loudest,omitzero"`
+	LoudestBlame float64      `json:"loudest_blame,omitzero"`
 	// Alone says that a ban of this one alone was tried, and Averted what it
 	// averts. That is done for those with the most blame that are in no other
 	// suspect; see loss.Question.

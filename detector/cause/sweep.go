@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -19,27 +20,26 @@ func (c *scene) sweep(all []*group) {
 	var lacking []int
 	var peak, full, told int
 	held := 0
-	release := func(source uint32) {
-		held--
+	own := make([]account, len(c.sources)) // of those that are suspects
+	charge := func(source uint32, threads int) {
+		held += threads
+		if len(of[source]) > 0 {
+			own[source].charge(threads, toll)
+		}
 		for _, g := range of[source] {
-			g.Blame += float64(g.held) * (toll - g.paid)
-			g.held, g.paid = g.held-1, toll
+			g.charge(threads, toll)
 		}
 	}
 	for i := range c.arrivals {
 		a := &c.arrivals[i]
 		for len(ends) > 0 && ends[0].end <= a.At {
-			release(ends.pop().source)
+			charge(ends.pop().source, -1)
 		}
 		for _, g := range of[a.Source] {
 			g.last = a.At
 		}
 		if !a.Refused {
-			held++
-			for _, g := range of[a.Source] {
-				g.Blame += float64(g.held) * (toll - g.paid)
-				g.held, g.paid = g.held+1, toll
-			}
+			charge(a.Source, 1)
 			ends.push(holder{end: a.At + a.Hold, source: a.Source})
 			peak = max(peak, held)
 			continue
@@ -58,9 +58,41 @@ func (c *scene) sweep(all []*group) {
 		}
 	}
 	for len(ends) > 0 {
-		release(ends.pop().source)
+		charge(ends.pop().source, -1)
+	}
+	for _, g := range all {
+		c.blame(g, own)
 	}
 	c.settle(peak, full, told, lacking)
+}
+
+// account is what somebody holds, and was charged of the refusals.
+type account struct {
+	held    int
+	paid    float64 // what a thread had been charged when that last changed
+	charged float64
+}
+
+// charge puts threads in, or takes some out, when a thread has been charged
+// so much.
+func (a *account) charge(threads int, toll float64) {
+	a.charged += float64(a.held) * (toll - a.paid)
+	a.held, a.paid = a.held+threads, toll
+}
+
+// loudest is the part of a net's blame that one address must have to be named.
+const loudest = 0.9
+
+// blame tells of a suspect what it was charged, and who of a net it was.
+func (c *scene) blame(g *group, own []account) {
+	g.Blame = g.charged
+	if len(g.members) < 2 {
+		return
+	}
+	most := slices.MaxFunc(g.members, func(x, y uint32) int { return cmp.Compare(own[x].charged, own[y].charged) })
+	if blame := own[most].charged; blame > 0 && blame >= loudest*g.Blame {
+		g.Loudest, g.LoudestBlame = c.sources[most].prefix(), blame
+	}
 }
 
 // settle finds the size of the pool, if the log does not tell it, and the
