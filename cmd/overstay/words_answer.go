@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"overstay/connlog/bulk"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
 	"overstay/detector/occupancy"
@@ -37,6 +39,11 @@ func answers(a *app.Analysis) []answer {
 			})
 		}
 	}
+	for _, s := range a.Occupancy.Services {
+		if len(all) == 0 && s.Busy > 0 {
+			all = append(all, answer{text: fmt.Sprintf("No verdict: the log says %s that %s was full, but not whom it turned away.", count(s.Busy, "time", "times"), s.Service)})
+		}
+	}
 	if len(all) == 0 {
 		all = append(all, silence(a))
 	}
@@ -66,7 +73,11 @@ func silence(a *app.Analysis) answer {
 	case !a.Gives().Refusals:
 		return answer{text: "No verdict: this log does not tell whom the server turned away. What it tells is who held its threads."}
 	}
-	return answer{verdict: loss.Healthy, known: true, text: "Healthy: nobody was turned away for want of a thread."}
+	text := "Healthy: nobody was turned away for want of a thread"
+	if slices.ContainsFunc(a.Read.Each, func(f app.LogFile) bool { return f.Format != bulk.Native }) {
+		text += ", as far as this log tells"
+	}
+	return answer{verdict: loss.Healthy, known: true, text: text + "."}
 }
 
 // adviceText says what would help a pool that turns clients away.

@@ -285,13 +285,13 @@ func (u *ui) readText(r *app.LogsRead) {
 func unreadText(r *app.LogsRead) []string {
 	var all []string
 	if r.Malformed > 0 {
-		all = append(all, fmt.Sprintf("%s of %d skipped: no line of a connection log.", count(r.Malformed, "line", "lines"), r.Lines))
+		all = append(all, fmt.Sprintf("%s of %d skipped: not of the format.", count(r.Malformed, "line", "lines"), r.Lines))
 	}
 	if r.Forged > 0 {
 		all = append(all, fmt.Sprintf("%d of these: two addresses in a line, either of which a stranger may have written.", r.Forged))
 	}
 	if r.Late > 0 {
-		all = append(all, count(r.Late, "event", "events")+" left out: too far behind the time of the lines around.")
+		all = append(all, count(r.Late, "event", "events")+" taken at a later time: too far behind the lines around. Logs of several servers are better read apart.")
 	}
 	if r.Newer > 0 {
 		all = append(all, count(r.Newer, "line", "lines")+" skipped: of a newer version of overstay.")
