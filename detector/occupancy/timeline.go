@@ -17,6 +17,7 @@ type TimelineOptions struct {
 	From, To time.Time
 	Buckets  int            // that the time is divided into; 240 if zero, at most 10,000
 	Sources  []netip.Prefix // that are shown apart, the first that fits
+	Together []netip.Prefix // that are shown as one, where none of Sources fits
 	Service  string         // the only one; empty: all
 	// Threads and ThreadsOf are as in Options.
 	Threads   int
@@ -26,10 +27,12 @@ type TimelineOptions struct {
 // Bucket is a part of a timeline.
 type Bucket struct {
 	From, To time.Time
-	Threads  int       // that there are, 0 if not all are known
-	Held     []float64 // mean threads held by each of Sources; the last: by all others
-	Peak     int       // threads held at once
-	Refused  uint64    // connections turned away, for whatever reason
+	Threads  int // that there are, 0 if not all are known
+	// Held are mean threads held: by each of Sources, by Together if there are
+	// any, and last by all others.
+	Held    []float64
+	Peak    int    // threads held at once
+	Refused uint64 // connections turned away, for whatever reason
 }
 
 // Timeline is the threads over time. What is known only by its close is held,
@@ -37,6 +40,8 @@ type Bucket struct {
 type Timeline struct {
 	only  string
 	shown []shown
+	group map[shown]struct{} // that are shown as one
+	sizes []shown            // one of each size in it
 	most  int
 	grows bool
 	from  int64 // microseconds, of the first bucket
@@ -47,7 +52,7 @@ type Timeline struct {
 	journal journal
 	open    sessions
 	pools   pools
-	lanes   []lane // one for each of shown, one for all others
+	lanes   []lane // one for each of shown, one for together if there are any, one for all others
 	total   lane
 	alone   Notes
 }
@@ -85,15 +90,20 @@ func NewTimeline(o TimelineOptions) *Timeline {
 		t.most = defaultBuckets
 	}
 	for _, p := range o.Sources {
-		bytes := p.Addr().As16()
-		s := shown{place: placeOf(bytes), v4: p.Addr().Unmap().Is4(), bits: p.Bits()}
-		if p.Addr().Is4() {
-			s.bits += 96
-		}
-		s.place = s.place.cut(s.bits)
-		t.shown = append(t.shown, s)
+		t.shown = append(t.shown, shownAs(p))
 	}
 	t.lanes = make([]lane, len(t.shown)+1)
+	if len(o.Together) > 0 {
+		t.lanes = append(t.lanes, lane{})
+		t.group = make(map[shown]struct{}, len(o.Together))
+	}
+	for _, p := range o.Together {
+		s := shownAs(p)
+		t.group[s] = struct{}{}
+		if !slices.ContainsFunc(t.sizes, func(one shown) bool { return one.bits == s.bits && one.v4 == s.v4 }) {
+			t.sizes = append(t.sizes, s)
+		}
+	}
 	t.from, t.to = microsOf(o.From), microsOf(o.To)
 	if t.grows = o.From.IsZero() || o.To.IsZero() || t.to <= t.from; t.grows {
 		t.width = micros
@@ -102,6 +112,15 @@ func NewTimeline(o TimelineOptions) *Timeline {
 	t.width = (t.to - t.from + int64(t.most) - 1) / int64(t.most)
 	t.extend(t.to - 1)
 	return t
+}
+
+func shownAs(p netip.Prefix) shown {
+	s := shown{place: placeOf(p.Addr().As16()), v4: p.Addr().Unmap().Is4(), bits: p.Bits()}
+	if p.Addr().Is4() {
+		s.bits += 96
+	}
+	s.place = s.place.cut(s.bits)
+	return s
 }
 
 // Observe takes in the next event of the log.
@@ -210,7 +229,15 @@ func (t *Timeline) laneOf(n *note) int32 {
 			return int32(i)
 		}
 	}
-	return int32(len(t.shown))
+	for _, size := range t.sizes {
+		if size.v4 != v4 {
+			continue
+		}
+		if _, ok := t.group[shown{place: n.address.cut(size.bits), bits: size.bits, v4: v4}]; ok {
+			return int32(len(t.shown))
+		}
+	}
+	return int32(len(t.lanes) - 1)
 }
 
 // change lets the time pass in a lane, or for the peaks of all of them, and then
