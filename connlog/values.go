@@ -117,6 +117,10 @@ func (p *Parser) addr(b []byte, i int, to *netip.Addr) int {
 		*to = addr
 		return next
 	}
+	if addr, next := readIPv6(b, i); next != bad {
+		*to = addr.Unmap()
+		return next
+	}
 	*to = netip.Addr{}
 	if isNull(b, i) {
 		return skipWord(b, i, "null")
@@ -142,33 +146,4 @@ func borrow(b []byte) string {
 		}
 	}
 	return unsafe.String(unsafe.SliceData(b), len(b))
-}
-
-// readIPv4 reads a dotted address with its quotes, in half the time of package
-// netip. It leaves the end of a line to that one, so as to need no look at it.
-func readIPv4(b []byte, i int) (addr netip.Addr, next int) {
-	if len(b)-i < len(`"255.255.255.255"`) || b[i] != '"' {
-		return addr, bad
-	}
-	var ip [4]byte
-	for part := range ip {
-		i++ // the quote, or a dot
-		n := uint(b[i] - '0')
-		if n > 9 {
-			return addr, bad
-		}
-		i++
-		for digits := 1; digits < 3 && n > 0 && b[i]-'0' <= 9; digits++ {
-			n = n*10 + uint(b[i]-'0')
-			i++
-		}
-		if n > 255 || part < 3 && b[i] != '.' {
-			return addr, bad
-		}
-		ip[part] = byte(n)
-	}
-	if b[i] != '"' {
-		return addr, bad
-	}
-	return netip.AddrFrom4(ip), i + 1
 }

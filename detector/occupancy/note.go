@@ -113,17 +113,23 @@ func (n *Notes) Reset() {
 	}
 }
 
+// fewNotes are as many as there is room for at first.
+const fewNotes = 64
+
 // Len is the number of events that were noted down.
 func (n *Notes) Len() int { return len(n.all) }
 
 // Observe notes down the next event.
 func (n *Notes) Observe(e *connlog.Event) {
-	n.all = append(n.all, note{
-		at: microsOf(e.Time), seq: e.Seq, conn: e.Conn, kind: e.Kind,
-		service: n.names.of(e.Service), boot: n.names.of(e.Boot),
-		busy: small(e.Busy), threads: small(e.Threads),
-	})
-	to := &n.all[len(n.all)-1]
+	if len(n.all) == cap(n.all) {
+		n.all = slices.Grow(n.all, fewNotes)
+	}
+	n.all = n.all[:len(n.all)+1]
+	to := &n.all[len(n.all)-1] // It holds an old note.
+	to.at, to.seq, to.conn, to.kind = microsOf(e.Time), e.Seq, e.Conn, e.Kind
+	to.service, to.boot = n.names.of(e.Service), n.names.of(e.Boot)
+	to.busy, to.threads = small(e.Busy), small(e.Threads)
+	to.extra, to.marks = 0, 0
 	to.place(e)
 	switch e.Kind {
 	case connlog.Open, connlog.Close:
@@ -151,6 +157,7 @@ func (n *Notes) Observe(e *connlog.Event) {
 // place notes whose event it is.
 func (n *note) place(e *connlog.Event) {
 	if !e.ClientIP.IsValid() {
+		n.address = place{}
 		return
 	}
 	n.address = placeOf(e.ClientIP.As16())
