@@ -33,6 +33,7 @@ func explain(err error) (what, hint string) {
 	var outOfRange *app.OutOfRangeError
 	var unsized *app.UnsizedError
 	var format *app.FormatError
+	var disorder *app.DisorderError
 	switch {
 	case errors.As(err, &format):
 		hint = "Formats that are known: overstay formats. More: overstay analyze --help"
@@ -67,6 +68,8 @@ func explain(err error) (what, hint string) {
 		hint = "What is on the allow list: overstay allow"
 	case errors.Is(err, errNothingImported):
 		hint = "Mend the lines, or leave them out with --skip."
+	case errors.As(err, &disorder):
+		hint = "Sort the log by time, or read logs of several servers apart."
 	case errors.As(err, &unsized):
 		hint = "Say so with --threads " + unsized.Pool + "=N."
 	case errors.Is(err, app.ErrFormatUnknown):

@@ -95,7 +95,8 @@ func (r *LogsRead) spans(t time.Time) {
 }
 
 // Err joins what was wrong with files that could not be read, or not to their
-// end. What the others told is true without them.
+// end, and with the order of what was read. What the others told is true
+// without them.
 func (r *LogsRead) Err() error { return r.err }
 
 // NoEventsError is a log in which there is nothing to read.
@@ -125,6 +126,17 @@ var (
 	// the formats.
 	ErrFormatUnknown = errors.New("its content looks like no log that is known")
 )
+
+// DisorderError is a log that is so far out of the order of time that its
+// figures cannot be trusted.
+type DisorderError struct{ Late, Events uint64 }
+
+func (e *DisorderError) Error() string {
+	return fmt.Sprintf("%d of %d events are too far from their place in time", e.Late, e.Events)
+}
+
+// manyLate is one in how many events may be out of its place.
+const manyLate = 100
 
 // where an event stands: in the file of that place among those that were read,
 // and there in a line counted from 1.
@@ -215,7 +227,7 @@ func newReading(l *Logs, to reader) *reading {
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
-	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow}, r.ordered)
+	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow, Max: orderRoom}, r.ordered)
 	r.noted = occupancy.NewOrder(0, to.notes)
 	return r
 }
@@ -226,9 +238,13 @@ func (r *reading) inOrder() {
 	r.noted.Flush()
 }
 
-// orderWindow is how long a connection may last that a log tells of at its end,
-// and still begin in its place, as far as there is room for what came meanwhile.
-const orderWindow = 24 * time.Hour
+const (
+	// orderWindow is how long a connection may last that a log tells of at its
+	// end, and still begin in its place: for ever, if there is room.
+	orderWindow = 100 * 365 * 24 * time.Hour
+	// orderRoom is the number of events that wait for those before them.
+	orderRoom = 1 << 17
+)
 
 // batch takes in some lines of a file.
 func (r *reading) batch(b *bulk.Batch) {
@@ -330,5 +346,8 @@ func (r *reading) sum(files []*bulk.File) {
 	}
 	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.order.Late()+r.noted.Late()
 	r.Skipped -= r.Orphans
+	if r.Late > r.events/manyLate {
+		r.err = errors.Join(r.err, &DisorderError{Late: r.Late, Events: r.events})
+	}
 	r.Gives = r.dialects.gives(told...)
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -92,6 +93,8 @@ func (f *LogFormat) named() (format formats.Format, ok bool, err error) {
 type dialects struct {
 	options formats.Options
 	only    formats.Format // that was asked for
+	mapping formats.Mapping
+	comma   byte
 	isOnly  bool
 
 	mu    sync.Mutex
@@ -103,7 +106,7 @@ type dialects struct {
 }
 
 func (f *LogFormat) dialects() (*dialects, error) {
-	d := &dialects{known: map[string]formats.Format{}, parsers: map[string]*formats.Parser{}}
+	d := &dialects{mapping: f.Mapping, comma: f.Comma, known: map[string]formats.Format{}, parsers: map[string]*formats.Parser{}}
 	d.options = formats.Options{Location: f.Location, Year: f.Year, Now: f.Now}
 	if d.options.Now.IsZero() {
 		d.options.Now = time.Now()
@@ -119,6 +122,11 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 	if !ok {
 		if format, ok = detect(head); !ok {
 			return bulk.Format{}, ErrFormatUnknown
+		}
+	}
+	if format.Name == csvFormat {
+		if err := d.columns(head); err != nil {
+			return bulk.Format{}, err
 		}
 	}
 	d.met(format, head)
@@ -140,6 +148,23 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 		f.New = func() bulk.Parser { return &lines{parser, d} }
 	}
 	return f, nil
+}
+
+// columns refuses a table that lacks one that is mapped.
+func (d *dialects) columns(head []byte) error {
+	line, _, _ := bytes.Cut(head, []byte{'\n'})
+	comma := string(cmp.Or(d.comma, ','))
+	var there []string
+	for name := range strings.SplitSeq(strings.TrimRight(string(line), "\r"), comma) {
+		there = append(there, strings.Trim(name, `"`))
+	}
+	m := &d.mapping
+	for _, name := range []string{m.Address, m.Peer, m.Port, m.Begin, m.End, m.Duration, m.Status, m.User, m.BytesIn, m.BytesOut} {
+		if name != "" && len(head) > 0 && !slices.Contains(there, name) {
+			return &FormatError{fmt.Errorf("the table has no column %q", name)}
+		}
+	}
+	return nil
 }
 
 // met notes that a file of a format was met. How fine its stamps are is seen in
