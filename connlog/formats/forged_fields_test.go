@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -135,4 +136,33 @@ func FuzzFields(f *testing.F) {
 		}
 		all[i].check(t, text)
 	})
+}
+
+// TestNoMixtureIsTheSource puts words together that lines of the formats are
+// made of, around forged addresses.
+func TestNoMixtureIsTheSource(t *testing.T) {
+	words := []string{
+		"198.51.100.66", "198.51.100.66", "[198.51.100.66]", "x[198.51.100.66]", "198.51.100.66:4711", "2001:db8::66", "::ffff:198.51.100.66",
+		" ", " ", "x", ":", ": ", ", ", "]", "[", "] ", "(", ")", ") ", "<", ">", "'", `"`, `\`, "=", "/", "-", ";",
+		" from ", " port ", "1", "22", " ssh2", " via ", " for ", "invalid user ", "illegal user ", " [preauth]", " not allowed because ", "user ", "Accepted password for ", "Failed password for ",
+		"Connection from ", "disconnect from ", "connect from ", ": SASL LOGIN authentication failed: ", "client=", "rip=", " rip=", ", lip=", "user=<", "session=<", "Login: ", ": unknown user", "pam(",
+		" rhost=", " ruser=", "authentication failure; ", " H=", "H=", " (set_id=", " authenticator failed for ", " rejected RCPT ", "<= ", " (host=", "]) for ", " D=", "(last was ",
+		`: Client "`, "] FAIL LOGIN", "] OK LOGIN", "CONNECT", "USER ", " (Login failed)", ": no such user found from ", "])", ", client: ", ", server: ", ", request: ", "#", "*1 ", "user ", " was not found in ",
+		"[client ", " not found: ", "AH01617: ", "Transport,", " on ", "New connection: ", "login attempt [", "] succeeded", "] failed", "Connection lost after ", " seconds", " - - ", "[23/Nov/2026:12:35:16 +0000] ",
+		`"src_ip":`, `"remote_addr":`, `,"`, "message repeated 2 times: [ ", "Disconnecting: ", "host=", " port=", " 200 1 ", "HTTP/1.1", "\t", "\x00", "\xff",
+	}
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 4))
+	for _, f := range fields() {
+		for range 300 {
+			var text strings.Builder
+			for range 1 + random.IntN(9) {
+				text.WriteString(words[random.IntN(len(words))])
+			}
+			f.check(t, text.String())
+		}
+	}
+	if t.Failed() {
+		t.Logf("seed %d", seed)
+	}
 }

@@ -13,8 +13,14 @@ func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 		copy(padded[:4], b)
 		padded[4] = ' '
 		copy(padded[5:], b[4:length-1])
-		at, _, err = s.syslog(padded[:])
-		return at, length - 1, err
+		if at, _, err = s.syslog(padded[:]); err != nil {
+			return 0, 0, err
+		}
+		micros, digits, ok := behindSeconds(b[length-1:])
+		if !ok {
+			return 0, 0, errStamp
+		}
+		return at + micros, length - 1 + digits, nil
 	}
 	if len(b) < length || b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' {
 		return 0, 0, errStamp
@@ -30,7 +36,11 @@ func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 		}
 		s.classic.learn(text, begin)
 	}
-	return (s.classic.begin + int64(sec)) * second, length, nil
+	micros, digits, ok := behindSeconds(b[length:]) // as the journal writes it
+	if !ok {
+		return 0, 0, errStamp
+	}
+	return (s.classic.begin+int64(sec))*second + micros, length + digits, nil
 }
 
 // yearless finds the year of a date that has none.
