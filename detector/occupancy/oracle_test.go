@@ -36,7 +36,7 @@ type story struct {
 	orphans map[string]uint64
 	points  map[string][]moment // refusals of each pool
 	spans   map[string][]moment // times in which it was full
-	busy    map[string]uint64
+	after   []int               // how many are open after each line
 }
 
 type moment struct {
@@ -53,7 +53,7 @@ func (s *story) mine(e *connlog.Event) bool { return s.o.Service == "" || e.Serv
 func tell(events []connlog.Event, o occupancy.Options) *story {
 	s := &story{
 		o: o, events: events, unseen: map[string]int{}, orphans: map[string]uint64{},
-		points: map[string][]moment{}, spans: map[string][]moment{}, busy: map[string]uint64{},
+		points: map[string][]moment{}, spans: map[string][]moment{},
 	}
 	inHead, heads, broken := false, 0, false
 	for i := range events {
@@ -230,6 +230,19 @@ func (s *story) lastTime() time.Time {
 		return s.o.To
 	}
 	return last
+}
+
+// openAfter counts who is there after a line, but not who is known too late.
+func (s *story) openAfter(line int) int {
+	if s.after == nil {
+		s.after = make([]int, len(s.events))
+		for _, v := range s.visits {
+			for i := v.begins; i < v.ends && !v.late; i++ {
+				s.after[i]++
+			}
+		}
+	}
+	return s.after[line]
 }
 
 // holder adds up the visits of one source.

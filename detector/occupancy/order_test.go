@@ -38,7 +38,7 @@ func told(seed uint64, n int) (events []connlog.Event) {
 // themselves, if there is room for all that wait; and of too little room that
 // it loses no thread time.
 func TestOrder(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(3) {
 		events := told(seed, 400)
 		plain := occupancy.New(occupancy.Options{})
 		order := formats.NewOrder(formats.OrderOptions{Window: 1e18}, plain.Observe)
@@ -52,7 +52,7 @@ func TestOrder(t *testing.T) {
 		var late uint64
 		for _, waiting := range []int{0, 1200, 700, 50, 1} {
 			var first *occupancy.Report
-			for range 4 { // however it is cut
+			for range 3 { // however it is cut
 				fold := occupancy.New(occupancy.Options{})
 				order := occupancy.NewOrder(waiting, fold.Take)
 				for rest := events; len(rest) > 0; {
