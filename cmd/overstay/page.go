@@ -32,7 +32,7 @@ func analysisPage(a *app.Analysis, now time.Time) *page.Page {
 		p.Charts = append(p.Charts, c)
 	}
 	levels := []string{levelAddress, levelNet}
-	if first := coloured(a); len(first) > 0 && isNet(first[0]) {
+	if first := coloured(a); len(first) > 0 && first[0] < len(a.Shown) && isNet(a.Shown[first[0]]) {
 		slices.Reverse(levels)
 	}
 	for _, level := range levels {
@@ -91,25 +91,21 @@ func pageChart(a *app.Analysis) (page.Chart, bool) {
 		From: first.From, To: first.From.Add(time.Duration(n) * step),
 		Most: page.Series{Name: mostName}, Limit: page.Series{Name: limitName(a)}, Refused: page.Series{Name: refusedIn(step)},
 	}
-	shown := coloured(a)
-	for _, source := range shown {
-		c.Stack = append(c.Stack, page.Series{Name: sourceText(source)})
+	colours := coloured(a)
+	for _, lane := range colours {
+		c.Stack = append(c.Stack, page.Series{Name: laneName(a, lane)})
 	}
-	if len(shown) < a.Occupancy.Sources {
-		c.Stack = append(c.Stack, page.Series{Name: othersName(a, shown), Rest: true})
-	}
+	c.Stack = append(c.Stack, page.Series{Name: othersName(a, colours), Rest: true})
 	for _, b := range a.Timeline[:n] {
 		rest := 0.0
-		for i, held := range b.Held {
-			if i < len(shown) {
+		for lane, held := range b.Held {
+			if i := slices.Index(colours, lane); i >= 0 {
 				c.Stack[i].Values = append(c.Stack[i].Values, held)
 			} else {
 				rest += held
 			}
 		}
-		if len(c.Stack) > len(shown) {
-			c.Stack[len(shown)].Values = append(c.Stack[len(shown)].Values, rest)
-		}
+		c.Stack[len(colours)].Values = append(c.Stack[len(colours)].Values, rest)
 		c.Most.Values = append(c.Most.Values, float64(b.Peak))
 		c.Limit.Values = append(c.Limit.Values, float64(b.Threads))
 		c.Refused.Values = append(c.Refused.Values, float64(b.Refused))
@@ -117,23 +113,40 @@ func pageChart(a *app.Analysis) (page.Chart, bool) {
 	return c, true
 }
 
-// coloured are the sources that have a colour of their own: of those that held
-// most, the ones that can be seen beside the first.
-func coloured(a *app.Analysis) []netip.Prefix {
+// coloured are the lanes of the timeline that have a colour of their own: those
+// that can be seen beside the one that held most. Those whom the policies found
+// are the first.
+func coloured(a *app.Analysis) []int {
 	if !a.Gives().Durations {
 		return nil // There is no picture.
 	}
-	held := make([]float64, min(len(a.Shown), page.MaxSeries-1))
-	for _, b := range a.Timeline {
-		for i := range held {
-			held[i] += b.Held[i]
+	lanes := make([]int, 0, page.MaxSeries)
+	if len(a.Together) > 0 {
+		lanes = append(lanes, len(a.Shown))
+	}
+	for i := range a.Shown {
+		lanes = append(lanes, i)
+	}
+	held, most := map[int]float64{}, 0.0
+	for _, lane := range lanes {
+		for _, b := range a.Timeline {
+			held[lane] += b.Held[lane]
 		}
+		most = max(most, held[lane])
 	}
-	n := 0
-	for n < len(held) && held[n] > 0 && held[n] >= held[0]/visible {
-		n++
-	}
-	return a.Shown[:n]
+	lanes = slices.DeleteFunc(lanes, func(lane int) bool { return held[lane] == 0 || held[lane] < most/visible })
+	return lanes[:min(len(lanes), page.MaxSeries-1)]
+}
+
+// colourOf is the number of a source in the picture, 0 if it has none.
+func colourOf(a *app.Analysis, colours []int, source netip.Prefix) int {
+	return 1 + slices.IndexFunc(colours, func(lane int) bool {
+		if lane < len(a.Shown) {
+			return a.Shown[lane] == source
+		}
+		_, found := slices.BinarySearchFunc(a.Together, source, netip.Prefix.Compare)
+		return found
+	})
 }
 
 // isNet reports whether a source is more than an address.
@@ -155,9 +168,9 @@ func holdersTable(a *app.Analysis, level string) page.Table {
 	for _, c := range columns {
 		t.Columns = append(t.Columns, pageColumn(c.head))
 	}
-	n, shown := min(len(list), page.MaxRows), coloured(a)
+	n, colours := min(len(list), page.MaxRows), coloured(a)
 	for i := range list[:n] {
-		row := page.Row{Series: 1 + slices.Index(shown, list[i].Source)}
+		row := page.Row{Series: colourOf(a, colours, list[i].Source)}
 		if a.Gives().Durations {
 			row.Part = list[i].Share
 		}
@@ -197,10 +210,10 @@ func fullTable(a *app.Analysis) page.Table {
 // decisionsTable lists whom the policies found, in the order of time.
 func decisionsTable(a *app.Analysis) page.Table {
 	t := newTable(decisionsTitle, decisionsCaption(a), decisionsHeads)
-	n, shown := min(len(a.Decisions), pageRows), coloured(a)
+	n, colours := min(len(a.Decisions), pageRows), coloured(a)
 	for i := range a.Decisions[:n] {
 		d := &a.Decisions[i]
-		t.Rows = append(t.Rows, page.Row{Cells: decisionCells(d, a), Series: 1 + slices.Index(shown, d.Source)})
+		t.Rows = append(t.Rows, page.Row{Cells: decisionCells(d, a), Series: colourOf(a, colours, d.Source)})
 	}
 	t.More = moreRows(len(a.Decisions) + a.Dropped - n)
 	return t

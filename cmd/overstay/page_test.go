@@ -140,3 +140,31 @@ func TestQuoted(t *testing.T) {
 		}
 	}
 }
+
+// TestManySuspectsAreOneColour wants attackers that have nothing in common but
+// that policies found them in the first colour, and the rest in none.
+func TestManySuspectsAreOneColour(t *testing.T) {
+	a, text := pageOf(t, scenarioLog(t, "scattered-holders"))
+	if len(a.Together) < 400 {
+		t.Fatalf("%d are shown together", len(a.Together))
+	}
+	key := fmt.Sprintf(`<span class="key k1">1</span>the %d that the policies find`, len(a.Together))
+	row := `<span class="key k1">1</span> ` + sourceText(a.Occupancy.Ranking[0].Source)
+	for _, want := range []string{key, row} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	c, _ := pageChart(a)
+	ours, all := 0.0, 0.0
+	for i, s := range c.Stack {
+		for _, v := range s.Values {
+			if all += v; i == 0 {
+				ours += v
+			}
+		}
+	}
+	if ours < .9*all {
+		t.Errorf("the first colour has %.0f %% of the picture", 100*ours/all)
+	}
+}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -157,15 +155,27 @@ func limitName(a *app.Analysis) string {
 	return "threads in all"
 }
 
-// othersName is what all are called that have no colour of their own.
-func othersName(a *app.Analysis, coloured []netip.Prefix) string {
-	if slices.ContainsFunc(coloured, isNet) {
-		return "all others" // How many came of a net the report need not tell.
+// laneName is what a lane of the timeline is called.
+func laneName(a *app.Analysis, lane int) string {
+	if lane < len(a.Shown) {
+		return sourceText(a.Shown[lane])
 	}
-	if len(coloured) == 0 {
+	return fmt.Sprintf("the %d that the policies find", len(a.Together))
+}
+
+// othersName is what all are called that have no colour of their own.
+func othersName(a *app.Analysis, colours []int) string {
+	n := a.Occupancy.Sources
+	for _, lane := range colours {
+		if lane >= len(a.Shown) || isNet(a.Shown[lane]) {
+			return "all others" // How many came of a net the report need not tell.
+		}
+		n--
+	}
+	if len(colours) == 0 {
 		return "all"
 	}
-	return count(a.Occupancy.Sources-len(coloured), "other source", "other sources")
+	return count(n, "other source", "other sources")
 }
 
 func holdersTitle(a *app.Analysis, level string) string {

@@ -40,9 +40,11 @@ type Analysis struct {
 	// By is what is ranked by, Occupancy what everybody held.
 	By        occupancy.By
 	Occupancy *occupancy.Report
-	// Timeline of those who held most, Shown, in its order.
+	// Timeline of those who held most, Shown, in its order. Together are those
+	// whom policies found, in order, if they are too many to be shown one by one.
 	Timeline []occupancy.Bucket
 	Shown    []netip.Prefix
+	Together []netip.Prefix
 
 	// Unexplained says why there is nothing below; Explained if there is.
 	Unexplained Unexplained
@@ -127,10 +129,9 @@ type study struct {
 	passes   int
 	from, to time.Time // that count; zero is no bound
 
-	fold     *occupancy.Fold
-	timeline *occupancy.Timeline
-	inquiry  *inquiry
-	pools    servicePools
+	fold    *occupancy.Fold
+	inquiry *inquiry
+	pools   servicePools
 }
 
 // bound finds the time that counts. Where it is given from the end of the log,
@@ -246,33 +247,17 @@ func (s *study) again(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if s.options.Buckets > 0 {
-		s.show()
+	if judge {
+		_, err = s.logs.pass(ctx, reader{number: s.pass(), event: func(e *connlog.Event, _ where) { s.judge(e) }})
 	}
-	if !judge && s.timeline == nil {
-		return nil
+	if err != nil || s.options.Buckets == 0 {
+		return err
 	}
-	_, err = s.logs.pass(ctx, reader{number: s.pass(), event: func(e *connlog.Event, _ where) {
-		if judge {
-			s.judge(e)
-		}
-		if s.timeline != nil {
-			s.timeline.Observe(e)
-		}
-	}})
-	if s.timeline != nil {
-		s.Timeline = s.timeline.Buckets()
-	}
+	// Whose colours the picture needs is known only now.
+	timeline := s.show()
+	_, err = s.logs.pass(ctx, reader{number: s.pass(), event: func(e *connlog.Event, _ where) { timeline.Observe(e) }})
+	s.Timeline = timeline.Buckets()
 	return err
-}
-
-// show begins a timeline of those who held most.
-func (s *study) show() {
-	r := s.Occupancy
-	s.Shown = toBeShown(s.fold.Report(occupancy.ByThreadTime, mostRanked))
-	s.timeline = occupancy.NewTimeline(occupancy.TimelineOptions{
-		From: r.From, To: r.To, Buckets: s.options.Buckets, Sources: s.Shown, Service: s.options.Service, Threads: s.logs.Format.Threads.Each,
-	})
 }
 
 // unexplained says why causes cannot be told, as far as the first reading says.
@@ -302,12 +287,9 @@ func (s *study) told(ctx context.Context) (*Analysis, error) {
 	for _, p := range s.cfg.ActivePolicies() {
 		a.Policies = append(a.Policies, p.Name)
 	}
-	pool := ""
-	if s.options.Service != "" {
-		pool = s.pools.of(s.options.Service)
-	}
+	pool := s.pool()
 	for _, d := range in.decisions {
-		if s.counts(d.At) && (pool == "" || d.Evidence.Pool == pool) {
+		if s.wanted(&d) {
 			a.Decisions = append(a.Decisions, d)
 		}
 	}
@@ -321,6 +303,20 @@ func (s *study) told(ctx context.Context) (*Analysis, error) {
 	}
 	a.Unaccused, err = in.unaccused(a.Read, a.Pools)
 	return a, err
+}
+
+// pool is the one that counts, empty if all do.
+func (s *study) pool() string {
+	if s.options.Service == "" {
+		return ""
+	}
+	return s.pools.of(s.options.Service)
+}
+
+// wanted reports whether a decision is of a time and a pool that count.
+func (s *study) wanted(d *detector.Decision) bool {
+	pool := s.pool()
+	return s.counts(d.At) && (pool == "" || d.Evidence.Pool == pool)
 }
 
 // counts reports whether a time is of those that count.
