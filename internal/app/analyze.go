@@ -255,7 +255,7 @@ func (s *study) again(ctx context.Context) (err error) {
 	}
 	// Whose colours the picture needs is known only now.
 	timeline := s.show()
-	_, err = s.logs.pass(ctx, reader{number: s.pass(), event: func(e *connlog.Event, _ where) { timeline.Observe(e) }})
+	_, err = s.logs.pass(ctx, reader{number: s.pass(), notes: timeline.Take})
 	s.Timeline = timeline.Buckets()
 	return err
 }
