@@ -68,6 +68,10 @@ func (f *Fold) begun(s *session, n *note) {
 	t.load.most = max(t.load.most, t.load.value)
 	of.load.most = max(of.load.most, of.load.value)
 	f.counted(s, t, service)
+	if n.marks&isMoved != 0 {
+		t.late++
+		service.late++
+	}
 	p.look(now, now-f.journal.shift)
 }
 

@@ -17,6 +17,9 @@
 //		f.Take(batch.Digest.(*occupancy.Notes))
 //	}
 //
+// Other servers tell of a connection when it is over, so its opening lies before
+// the lines above: an [Order] between the two puts notes in their places.
+//
 // [Timeline] is for a second reading, when it is known whom to show: the pool
 // over time, by those who held it.
 //
@@ -44,9 +47,10 @@
 //
 // Lines are in the order in which things happened, so a peak is a number, and
 // Low and High are the same; but for two cases. Where a connection is known by
-// its close only, it may or may not have been part of the peak. And where
-// stamps are coarse, what has the same stamp may have happened in any order:
-// Low is the peak if all ends came first, High if all beginnings did.
+// its close only, or was told of too late for its place in an [Order], it may or
+// may not have been part of the peak. And where stamps are coarse, what has the
+// same stamp may have happened in any order: Low is the peak if all ends came
+// first, High if all beginnings did.
 //
 // # Blame and load
 //

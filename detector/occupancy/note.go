@@ -38,6 +38,7 @@ const (
 	isProven // or a continued start
 	busyRefusal
 	sessionsRefusal
+	isMoved // an opening that was told too late for its place
 )
 
 // Notes are events in the order of a log, written down for a Fold or a

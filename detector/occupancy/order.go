@@ -9,7 +9,7 @@ import (
 )
 
 // DefaultWaiting is the number of events that wait for their place in an Order.
-const DefaultWaiting = 1 << 16
+const DefaultWaiting = 1 << 17
 
 // Order puts notes into the order of time, in bounded memory. A log that tells
 // of a connection when it is over gives openings that lie before the lines
@@ -17,7 +17,8 @@ const DefaultWaiting = 1 << 16
 //
 // One that comes too late for its place is moved to the time that was reached,
 // and counted. An opening that is moved becomes one that is carried over, with
-// the time that it has held its thread already, so no thread time is lost.
+// the time that it has held its thread already, so no thread time is lost; that
+// it may have been part of a peak before is part of the peak's range.
 //
 // What comes out depends on the events and their order, not on how they are
 // divided into notes. It is for one goroutine.
@@ -68,6 +69,7 @@ func (o *Order) Add(n *Notes) {
 			o.late++
 			if one.kind == connlog.Open {
 				one.extra += o.reached - one.at
+				one.marks |= isMoved
 			}
 			one.at = o.reached
 		}

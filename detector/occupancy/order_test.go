@@ -78,6 +78,9 @@ func TestOrder(t *testing.T) {
 				if got.ThreadTime != want.ThreadTime || got.Connections != want.Connections || got.OpenAtEnd > 0 {
 					t.Errorf("seed %d, %d wait: %v of %d, want %v of %d", seed, waiting, got.ThreadTime, got.Connections, want.ThreadTime, want.Connections)
 				}
+				if got.Peak.Low > want.Peak.Low || got.Peak.High < want.Peak.High {
+					t.Errorf("seed %d, %d wait: the peak %+v is not within %+v", seed, waiting, want.Peak, got.Peak)
+				}
 				if waiting%1200 == 0 && order.Late() > 0 {
 					t.Errorf("seed %d, %d wait: %d late", seed, waiting, order.Late())
 				}
