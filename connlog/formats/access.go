@@ -19,7 +19,7 @@ func combinedFormat() Format {
 		Meaning: "nginx and Apache access log, combined or common",
 		Gives: Gives{Opens: true, Outcomes: true, Clock: time.Second,
 			Note: "each request is a connection that holds nothing; one that is never answered is in no line"},
-		read: func(p *Parser, line []byte) error { return p.access(line, false) },
+		read: func(p *Parser, line []byte) error { return p.unwrapped(line, p.combined) },
 	}
 }
 
@@ -32,13 +32,7 @@ func vhostFormat() Format {
 		Meaning: "Apache access log, vhost_combined",
 		Gives: Gives{Opens: true, Outcomes: true, Clock: time.Second,
 			Note: "each request is a connection that holds nothing; one that is never answered is in no line"},
-		read: func(p *Parser, line []byte) error {
-			_, rest, ok := cutByte(line, ' ')
-			if !ok {
-				return ErrMalformed
-			}
-			return p.access(rest, false)
-		},
+		read: func(p *Parser, line []byte) error { return p.unwrapped(line, p.vhost) },
 	}
 }
 
@@ -49,8 +43,20 @@ func nginxTimedFormat() Format {
 		Meaning: "nginx access log, combined with $request_time at the end",
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Clock: time.Second,
 			Note: "each request is a connection, known when it is answered or given up"},
-		read: func(p *Parser, line []byte) error { return p.access(line, true) },
+		read: func(p *Parser, line []byte) error { return p.unwrapped(line, p.nginxTimed) },
 	}
+}
+
+func (p *Parser) combined(line []byte) error { return p.access(line, false) }
+
+func (p *Parser) nginxTimed(line []byte) error { return p.access(line, true) }
+
+func (p *Parser) vhost(line []byte) error {
+	_, rest, ok := cutByte(line, ' ')
+	if !ok {
+		return ErrMalformed
+	}
+	return p.access(rest, false)
 }
 
 func (p *Parser) access(line []byte, timed bool) error {

@@ -150,6 +150,7 @@ func TestNoMixtureIsTheSource(t *testing.T) {
 		`: Client "`, "] FAIL LOGIN", "] OK LOGIN", "CONNECT", "USER ", " (Login failed)", ": no such user found from ", "])", ", client: ", ", server: ", ", request: ", "#", "*1 ", "user ", " was not found in ",
 		"[client ", " not found: ", "AH01617: ", "Transport,", " on ", "New connection: ", "login attempt [", "] succeeded", "] failed", "Connection lost after ", " seconds", " - - ", "[23/Nov/2026:12:35:16 +0000] ",
 		`"src_ip":`, `"remote_addr":`, `,"`, "message repeated 2 times: [ ", "Disconnecting: ", "host=", " port=", " 200 1 ", "HTTP/1.1", "\t", "\x00", "\xff",
+		" stdout F ", "2026-11-23T12:35:16Z stdout F 198.51.100.66 - - ", "Nov 23 12:35:16 web nginx: 198.51.100.66 - - ", "[23/Nov/2026:12:35:16 +0000] \"GET / HTTP/1.1\" 200 1",
 	}
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 4))

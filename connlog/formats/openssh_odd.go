@@ -89,11 +89,17 @@ func (p *Parser) sshRepeated(h *syslogHead, b []byte) error {
 		return ErrSkip
 	}
 	h.message = b
+	if len(b) > maxRepeated {
+		times = 1
+	}
 	for range min(times, maxFails) - 1 {
 		_ = p.opensshMessage(h) // As for the last of them.
 	}
 	return p.opensshMessage(h)
 }
+
+// maxRepeated is longer than any line that is read more than once.
+const maxRepeated = 2048
 
 // sshBroken is a failure of whom the text begins with.
 func (p *Parser) sshBroken(h *syslogHead, b []byte) error {

@@ -94,6 +94,25 @@ Nov 23 12:35:26 srv httpd[22034]: [error] [client 203.0.113.14] user x not found
 1123 12:35:23.250 refuse www #0 203.0.113.12 sessions
 1123 12:35:26.000 fail www #0 203.0.113.14 login "x"
 `},
+		{"through syslog", "combined", `
+Nov 23 12:35:16 web nginx: 192.0.2.23 - - [23/Nov/2026:12:35:16 +0000] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
+<190>1 2026-11-23T12:35:17Z web httpd 12 - - 192.0.2.24 - - [23/Nov/2026:12:35:17 +0000] "GET /page HTTP/1.1" 200 20000
+2026-11-23T12:35:18.5Z stdout F 192.0.2.25 - - [23/Nov/2026:12:35:18 +0000] "GET /page HTTP/1.1" 404 20000`, `
+1123 12:35:16.000 open www #1 192.0.2.23
+1123 12:35:16.000 proven www #1 192.0.2.23 request
+1123 12:35:16.000 close www #1 192.0.2.23 held=0s proven=true fails=0 client
+1123 12:35:17.000 open www #2 192.0.2.24
+1123 12:35:17.000 proven www #2 192.0.2.24 request
+1123 12:35:17.000 close www #2 192.0.2.24 held=0s proven=true fails=0 client
+1123 12:35:18.000 open www #3 192.0.2.25
+1123 12:35:18.000 close www #3 192.0.2.25 held=0s proven=false fails=0 client
+`},
+		{"through the journal", "nginx-json", `
+Nov 23 12:35:16 web nginx[12]: {"remote_addr":"192.0.2.23","msec":1795437316.602,"status":200,"request_time":0.5}`, `
+1123 12:35:16.102 open www #1 192.0.2.23
+1123 12:35:16.602 proven www #1 192.0.2.23 request
+1123 12:35:16.602 close www #1 192.0.2.23 held=500ms proven=true fails=0 client
+`},
 		{"combined", "combined", `
 192.0.2.23 - - [23/Nov/2026:12:35:16 +0100] "GET /page HTTP/1.1" 200 20000 "-" "curl/7.88.1"
 192.0.2.24 - anna [23/Nov/2026:12:35:17 +0000] "GET /page HTTP/1.1" 401 20 "-" "curl/7.88.1"

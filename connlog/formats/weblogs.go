@@ -1,14 +1,15 @@
 package formats
 
 import (
-	"bytes"
 	"time"
 )
 
 // jsonFormat is a Format of a log of JSON objects.
 func jsonFormat(name, meaning string, gives Gives, log *jsonLog) Format {
 	return Format{Name: name, Meaning: meaning, Gives: gives,
-		read: func(p *Parser, line []byte) error { return p.jsonVisit(log, line) }}
+		read: func(p *Parser, line []byte) error {
+			return p.unwrapped(line, func(line []byte) error { return p.jsonVisit(log, line) })
+		}}
 }
 
 const eachRequest = "each request is a connection, known when it is answered"
@@ -81,19 +82,6 @@ func envoyFormat() Format {
 		{path: "bytes_received", role: roleIn},
 		{path: "bytes_sent", role: roleOut},
 	}}
-	f := jsonFormat("envoy", "Envoy's access log as JSON",
+	return jsonFormat("envoy", "Envoy's access log as JSON",
 		Gives{Opens: true, Durations: true, Outcomes: true, Clock: time.Millisecond, Note: eachRequest}, log)
-	f.read = func(p *Parser, line []byte) error { return p.jsonVisit(log, withoutContainer(line)) }
-	return f
-}
-
-// withoutContainer cuts off what Kubernetes writes before a line: a time, the
-// stream, and F for a whole one.
-func withoutContainer(line []byte) []byte {
-	for _, stream := range []string{" stdout F ", " stderr F "} {
-		if i := bytes.Index(line[:min(len(line), 60)], borrow(stream)); i > 0 {
-			return line[i+len(stream):]
-		}
-	}
-	return line
 }
