@@ -37,10 +37,10 @@ func TestXZ(t *testing.T) {
 	log := newGenerator(4, 20, false).log(200_000)
 	want := slowly(t, "log", log, 0)
 	files := map[string][]byte{
-		"crc64":   xzed(t, xz.WriterConfig{CheckSum: xz.CRC64}, log),
-		"crc32":   xzed(t, xz.WriterConfig{CheckSum: xz.CRC32}, log),
-		"sha256":  xzed(t, xz.WriterConfig{CheckSum: xz.SHA256}, log),
-		"blocks":  xzed(t, xz.WriterConfig{BlockSize: 7001}, log),
+		"crc64":   xzed(t, xz.WriterConfig{CheckSum: xz.CRC64, DictCap: 1 << 16}, log),
+		"crc32":   xzed(t, xz.WriterConfig{CheckSum: xz.CRC32, DictCap: 1 << 16}, log),
+		"sha256":  xzed(t, xz.WriterConfig{CheckSum: xz.SHA256, DictCap: 1 << 16}, log),
+		"blocks":  xzed(t, xz.WriterConfig{BlockSize: 7001, DictCap: 1 << 16}, log),
 		"streams": append(append(xzed(t, xz.WriterConfig{}, log[:777]), make([]byte, 8)...), xzed(t, xz.WriterConfig{}, log[777:])...),
 		"empty":   append(xzed(t, xz.WriterConfig{}, nil), xzed(t, xz.WriterConfig{}, log)...),
 	}
@@ -78,6 +78,9 @@ func TestXZDamaged(t *testing.T) {
 		"crc64": xzed(t, xz.WriterConfig{CheckSum: xz.CRC64, DictCap: 4096}, log),
 	} {
 		for i := len("\xfd7zXZ\x00"); i < len(whole); i++ {
+			if i > 60 && i < len(whole)-60 && i%11 > 0 {
+				continue // Text, of which each byte is like the others.
+			}
 			changed := bytes.Clone(whole)
 			changed[i] ^= 1 << (i % 8)
 			for _, packed := range [][]byte{whole[:i], changed} {
@@ -114,7 +117,7 @@ func TestXZDictionary(t *testing.T) {
 // FuzzXZ holds the frame to the library's own reader of it.
 func FuzzXZ(f *testing.F) {
 	log := []byte(twoLines)
-	f.Add(xzed(f, xz.WriterConfig{CheckSum: xz.CRC32}, log))
+	f.Add(xzed(f, xz.WriterConfig{CheckSum: xz.CRC32, DictCap: 1 << 16}, log))
 	f.Add(xzed(f, xz.WriterConfig{BlockSize: 100, DictCap: 4096}, log))
 	f.Add(append(xzed(f, xz.WriterConfig{}, nil), make([]byte, 4)...))
 	f.Fuzz(func(t *testing.T, packed []byte) {
