@@ -104,3 +104,15 @@ func TestPolicyOfBlame(t *testing.T) {
 		t.Errorf("evidence: blame %v, %v a minute", e.Blame, e.Blame1)
 	}
 }
+
+// blameIn adds up the blame of all sources in a pool.
+func (d *Detector) blameIn(pool string) (sum float64) {
+	p := d.pools.byName[pool]
+	for s := range d.table.index.all {
+		if s.key.pool == p.id {
+			c := s.copyAt(d.now, p)
+			sum += c.blame
+		}
+	}
+	return sum
+}

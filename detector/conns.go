@@ -10,7 +10,7 @@ type conn struct {
 	opened     int64  // microseconds
 	head       uint32 // the last file head that named it
 	proven     bool
-	newcomer   bool // its source had proven nothing lately when it was opened
+	newcomer   bool // see isNewcomer, when it was opened
 	listed     bool // it is in its pool's list
 
 	poolPrev, poolNext *conn // see passing

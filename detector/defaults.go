@@ -20,7 +20,7 @@ import "time"
 func DefaultPolicies() []Policy {
 	return []Policy{
 		threadHogging(), netHogging(), returning(), spreadOut(), longUnproven(),
-		sharedHogging(), provenHogging(),
+		sharedHogging(), seldomProven(), provenHogging(),
 		slowHogging(), failedLogins(), shortFlood(),
 	}
 }
@@ -36,7 +36,7 @@ const pressed = `pool.busy >= 0.9 * pool.threads && pool.refused >= 0.5`
 // multiplied.
 const (
 	usual     = `min(max(pool.prove_time, prove_time), 12)`
-	usualHere = `min(pool.prove_time, 12)` // for nets
+	usualHere = `min(pool.prove_time, 12)` // of the pool alone
 	usualFew  = `min(max(pool.prove_time, prove_time), 5)`
 )
 
@@ -45,10 +45,9 @@ const (
 // no more to blame than the others. passed is how many seconds later one must
 // have come who got through; in a pool of six threads three are a rush.
 const (
-	passed     = `max(1, 2 * ` + usual + `)`
-	passedHere = `max(1, 2 * ` + usualHere + `)`
-	rush       = `pool.rush >= min(4, 0.5 * pool.threads)`
-	guilty     = `(unproven.overtaken >= ` + passed + ` || ` + rush + `)`
+	passed = `max(1, 2 * ` + usualHere + `)`
+	rush   = `pool.rush >= min(4, 0.5 * pool.threads)`
+	guilty = `(unproven.overtaken >= ` + passed + ` || ` + rush + `)`
 )
 
 // threadHogging acts while the pool is full, within two seconds, on sources
@@ -95,7 +94,7 @@ func netHogging() Policy {
 		When: pressed + `
 && net.unproven.others >= max(3, 0.1 * pool.threads) && pool.proven15 > 0
 && net.unproven.mean_age >= max(5, 4 * ` + usualHere + `)
-&& (net.unproven.overtaken >= ` + passedHere + ` || ` + rush + `)`,
+&& (net.unproven.overtaken >= ` + passed + ` || ` + rush + `)`,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 5 * time.Minute,
@@ -190,7 +189,26 @@ func sharedHogging() Policy {
 && unproven.mean_age >= max(1.5, 3 * ` + usualFew + `)
 && (unproven.open > max(proven15, proven / 4)
  || unproven.open >= 0.5 * pool.unproven && unproven.mean_age >= max(10, 6 * ` + usual + `))
-&& (unproven.overtaken >= ` + passed + ` || unproven.rush >= 4)`,
+&& (unproven.overtaken >= ` + passed + ` || unproven.rush >= 4 && proven15 >= 0.015)`,
+		Averts:   true,
+		Action:   Suggest,
+		Duration: 10 * time.Minute,
+		Escalate: doubling(),
+	}
+}
+
+// seldomProven acts while the pool is full, and half of it is held by such as
+// have proven nothing, on sources that prove a connection now and then and hold
+// threads for the rest of the time, so that the others let them be: for each
+// thread that they held over five minutes, less than one connection in five. It
+// may be somebody with a bad line, so a person is asked.
+func seldomProven() Policy {
+	return Policy{
+		Name: "seldom-proven",
+		When: pressed + `
+&& unproven.open >= 1 && pool.unproven >= 0.5 * pool.threads
+&& unproven.load5 >= 0.8 && proven15 < 0.2 * unproven.load5
+&& ` + guilty,
 		Averts:   true,
 		Action:   Suggest,
 		Duration: 10 * time.Minute,

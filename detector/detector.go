@@ -233,8 +233,8 @@ func (d *Detector) opened(e *connlog.Event) {
 	if carried {
 		return
 	}
-	c.newcomer = s.rates.proven15 < regular
 	if !c.proven {
+		c.newcomer = isNewcomer(s)
 		p.passing.take(c)
 	}
 	s.rates.opens++
@@ -264,21 +264,6 @@ func (d *Detector) proved(e *connlog.Event) {
 	p.passing.proved(c, e.By, d.now)
 	d.counted(s, e)
 	d.judge(s, p)
-}
-
-// took puts in how many seconds a connection took to prove itself.
-func (d *Detector) took(c *conn, p *pool, seconds float64) {
-	p.proofs.count()
-	if seconds >= leapt {
-		return
-	}
-	s := c.source
-	s.hold.took = max(s.hold.took, float32(min(seconds, longProof)))
-	if minute := minuteOf(d.now); s.minute != minute {
-		s.minute = minute
-		p.proofs.add(seconds, d.now)
-		p.passing.expect(p.proofs.took)
-	}
 }
 
 // counted puts a proof into the figures of its source.

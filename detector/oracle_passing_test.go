@@ -27,7 +27,13 @@ func (o *oracle) isNewcomer(h *history) bool {
 	for _, m := range h.marks["proven"] {
 		proven15 += m.n * math.Exp((m.at-o.now)/900) / 15
 	}
-	return proven15 < regular
+	sits := 1
+	for _, c := range h.spans {
+		if c.to > o.now && c.provenAt > o.now {
+			sits++
+		}
+	}
+	return proven15 < regular || sits > 1 && float64(sits) > 15*proven15
 }
 
 // usualWays are when the third latest source was opened that got through, for
@@ -114,6 +120,26 @@ func (o *oracle) rush(pool string, usual float64) float64 {
 		least = min(least, rush)
 	}
 	return least
+}
+
+// proveTime is the longest that one of those took that were proven since the
+// last moment without any.
+func (h *history) proveTime(now float64) (longest float64) {
+	since := now
+	for moved := true; moved; {
+		moved = false
+		for _, c := range h.spans {
+			if c.seen < since && c.to > since {
+				since, moved = c.seen, true
+			}
+		}
+	}
+	for _, c := range h.spans {
+		if took := c.provenAt - c.from; c.provenAt >= since && c.provenAt <= now && c.to > since && took < leapt {
+			longest = max(longest, min(took, longProof))
+		}
+	}
+	return longest
 }
 
 func (d *Detector) rushIn(pool string) float64 {

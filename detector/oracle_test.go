@@ -263,26 +263,6 @@ func (h *history) figures(now float64) map[string]float64 {
 	return f
 }
 
-// proveTime is the longest that one of those took that were proven since the
-// last moment without any.
-func (h *history) proveTime(now float64) (longest float64) {
-	since := now
-	for moved := true; moved; {
-		moved = false
-		for _, c := range h.spans {
-			if c.seen < since && c.to > since {
-				since, moved = c.seen, true
-			}
-		}
-	}
-	for _, c := range h.spans {
-		if took := c.provenAt - c.from; c.provenAt >= since && c.provenAt <= now && c.to > since && took < leapt {
-			longest = max(longest, min(took, longProof))
-		}
-	}
-	return longest
-}
-
 // inWindow counts the marks of the last so many seconds, those of the stretch
 // at the far edge as if they were spread evenly over it.
 func inWindow(marks []mark, now, window, stretch float64) (n float64) {
@@ -398,18 +378,6 @@ func comparePools(t *testing.T, seed int, d *Detector, o *oracle) {
 			t.Fatalf("seed %d: %d sources in pool %s, the oracle has %d", seed, p.Sources, p.Name, sources)
 		}
 	}
-}
-
-// blameIn adds up the blame of all sources in a pool.
-func (d *Detector) blameIn(pool string) (sum float64) {
-	p := d.pools.byName[pool]
-	for s := range d.table.index.all {
-		if s.key.pool == p.id {
-			c := s.copyAt(d.now, p)
-			sum += c.blame
-		}
-	}
-	return sum
 }
 
 // figuresOf are the source's own figures by name.

@@ -74,8 +74,16 @@ type passer struct {
 }
 
 // regular is what proven15 of a source is at least that has proven a connection
-// within about the last twenty minutes. Others are newcomers.
+// within about the last twenty minutes.
 const regular = 0.015
+
+// isNewcomer says whether the latest connection of a source is a newcomer's: of
+// one that has proven nothing lately, or in the last quarter of an hour fewer
+// than it sits on, so that a single proof is worth a single thread.
+func isNewcomer(s *source) bool {
+	n, proven := s.hold.openUnproven, s.rates.proven15
+	return proven < regular || n > 1 && float32(n) > 15*proven
+}
 
 // allowed is the most, in seconds, that counts as usual: who proves himself on
 // purpose as late as he can shall not buy time for others with it.

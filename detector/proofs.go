@@ -61,6 +61,21 @@ func (q *proofs) add(seconds float64, now int64) {
 	q.took = middleOf(i)
 }
 
+// took puts in how many seconds a connection took to prove itself.
+func (d *Detector) took(c *conn, p *pool, seconds float64) {
+	p.proofs.count()
+	if seconds >= leapt {
+		return
+	}
+	s := c.source
+	s.hold.took = max(s.hold.took, float32(min(seconds, longProof)))
+	if minute := minuteOf(d.now); s.minute != minute {
+		s.minute = minute
+		p.proofs.add(seconds, d.now)
+		p.passing.expect(p.proofs.took)
+	}
+}
+
 // minuteOf is the minute of a time, in one byte, and never 0.
 func minuteOf(now int64) uint8 {
 	const minute = 60 * micros

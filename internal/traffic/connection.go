@@ -21,6 +21,7 @@ type conn struct {
 	asked   int64 // µs: since when its message waits for a scanner, 0 if it does not
 	waited  int64 // µs: for a scanner, in all
 	scanned int64 // µs: in all
+	stalled int64 // µs: for what is behind the server, in all
 }
 
 // attempt begins an attempt. Retries of it repeat only the admission.
@@ -119,7 +120,9 @@ func (s *simulator) planStep(slot int32) {
 	c := &s.clients[k.client]
 	t := task{at: math.MaxInt64, what: doStep, ref: slot, conn: k.id}
 	if !c.group.holds() || c.group.Hold > 0 || c.group.Kind == Idling && k.steps == 0 {
-		t.at = s.now + c.stepTime(k.steps, s.scans(c))
+		takes := c.stepTime(k.steps, s.scans(c))
+		t.at = after(s.stalls(c), s.now, takes)
+		k.stalled += t.at - s.now - takes
 	}
 	earlier := func(at int64, what action) {
 		if at < t.at {
@@ -265,6 +268,7 @@ func (s *simulator) describe(k *conn, g *Group) {
 		left -= d
 	}
 	e.BytesIn, e.BytesOut = 40, 160
+	spend(connlog.StageUpstream, time.Duration(k.stalled)*time.Microsecond)
 	if g.Service == WWW {
 		if k.proven {
 			spend(connlog.StageIdle, e.Held/8)

@@ -25,30 +25,43 @@ func (s *Scanner) check() error {
 	if s.Number < 0 || s.Time < 0 || s.Number > 0 && s.Time == 0 {
 		return errors.New("unusable scanner")
 	}
+	return checkStalls(s.Stalls)
+}
+
+func checkStalls(stalls []Stall) error {
 	var last time.Duration
-	for _, stall := range s.Stalls {
+	for _, stall := range stalls {
 		if stall.From < last || stall.Until <= stall.From {
-			return errors.New("stalls of the scanner out of order")
+			return errors.New("stalls out of order")
 		}
 		last = stall.Until
 	}
 	return nil
 }
 
-// after returns when a scan is done that begins at now and takes so long where
-// nothing stalls, in µs.
-func (s *Scanner) after(now, scan int64) int64 {
-	for _, stall := range s.Stalls {
+// after returns when something is done that begins at now and takes so long
+// where nothing stalls, in µs.
+func after(stalls []Stall, now, takes int64) int64 {
+	for _, stall := range stalls {
 		from, until := stall.From.Microseconds(), stall.Until.Microseconds()
-		if now+scan <= from {
+		if now+takes <= from {
 			break
 		}
 		if now < until {
-			scan -= max(from-now, 0)
+			takes -= max(from-now, 0)
 			now = until
 		}
 	}
-	return now + scan
+	return now + takes
+}
+
+// stalls are those that a client has to wait for.
+func (s *simulator) stalls(c *client) []Stall {
+	switch c.group.Kind {
+	case Ordinary, Sending, Idling:
+		return s.pools[c.pool].Stalls
+	}
+	return nil
 }
 
 // scans is the state of a pool's scanners.
@@ -92,7 +105,7 @@ func (s *simulator) scanNext(p *pool) {
 			continue
 		}
 		p.scans.running++
-		done := p.Scanner.after(s.now, max(s.clients[k.client].scan, 1))
+		done := after(p.Scanner.Stalls, s.now, max(s.clients[k.client].scan, 1))
 		k.waited, k.asked = k.waited+s.now-k.asked, 0
 		k.scanned += done - s.now
 		s.queue.put(task{at: done, what: doScanned, ref: w.slot, conn: w.conn, pool: s.clients[k.client].pool})

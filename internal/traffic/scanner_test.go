@@ -97,7 +97,7 @@ func TestStallsDelayScans(t *testing.T) {
 		{0, 10, 10}, {0, 11, 21}, {5, 5, 10}, {5, 8, 23}, {12, 3, 23}, {10, 1, 21}, {20, 5, 25},
 		{5, 12, 32}, {19, 6, 31}, {27, 1, 31}, {30, 7, 37}, {100, 7, 107},
 	} {
-		if done := s.after(c.now, c.scan); done != c.done {
+		if done := after(s.Stalls, c.now, c.scan); done != c.done {
 			t.Errorf("a scan of %d from %d on is done at %d, want %d", c.scan, c.now, done, c.done)
 		}
 	}

@@ -153,8 +153,8 @@ func comparePrefixes(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) 
 
 // Scenarios returns all scenarios, always the same ones in the same order.
 func Scenarios() []Scenario {
-	return slices.Concat(holdingScenarios(), hoppingScenarios(), loginScenarios(),
-		crowdScenarios(), innocentScenarios(), lookalikeScenarios(), serverScenarios())
+	return slices.Concat(holdingScenarios(), proverScenarios(), hoppingScenarios(), loginScenarios(),
+		crowdScenarios(), innocentScenarios(), lookalikeScenarios(), serverScenarios(), stallScenarios())
 }
 
 // scene makes a scenario. The truth about addresses comes from the groups.

@@ -6,7 +6,7 @@ import (
 )
 
 // The addresses of the scenarios: innocents are in 100.64.0.0/12,
-// 192.0.2.0/24, 198.51.100.0/24 and 2001:db8:a::/48, attackers in
+// 192.0.2.0/24, 198.51.100.0/24, 100.96.0.0/11 (strangers) and 2001:db8:a::/48, attackers in
 // 203.0.113.0/24, 198.18.0.0/15 and 2001:db8:bad::/48, and those that come only
 // once in 100.80.0.0/12.
 const (

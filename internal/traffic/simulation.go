@@ -26,6 +26,11 @@ type Service struct {
 	// Scanner makes Ordinary and Sending clients wait until each of their
 	// messages has been scanned. The zero value scans nothing.
 	Scanner Scanner
+
+	// Stalls are when nothing behind the service goes on, be it a database or a
+	// disk: who asks for something waits until they are over, or until the
+	// server's patience is. In the order of time.
+	Stalls []Stall
 }
 
 // Simulation is a bounded server and the groups that use it, in virtual time.
@@ -127,6 +132,9 @@ func (s *Simulation) check() error {
 			return fmt.Errorf("traffic: unusable service %q", v.Name)
 		}
 		if err := v.Scanner.check(); err != nil {
+			return fmt.Errorf("traffic: service %q: %w", v.Name, err)
+		}
+		if err := checkStalls(v.Stalls); err != nil {
 			return fmt.Errorf("traffic: service %q: %w", v.Name, err)
 		}
 		known[v.Name] = true
