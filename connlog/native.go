@@ -3,6 +3,8 @@ package connlog
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
+	"time"
 )
 
 // What Append writes comes in one order, so a key is found by comparing with
@@ -38,7 +40,7 @@ func (p *Parser) native(b []byte, e *Event) bool {
 		}
 	}
 	if len(b)-i > 7 && string(b[i:i+7]) == `,"seq":` {
-		if e.Seq, i = readUint(b, i+7, math.MaxUint64); i == bad {
+		if e.Seq, i = nativeUint(b, i+7, math.MaxUint64); i == bad {
 			return false
 		}
 	}
@@ -121,7 +123,7 @@ func (p *Parser) nativeSession(b []byte, i int, e *Event) int {
 		}
 	}
 	if len(b)-i > 8 && string(b[i:i+8]) == `,"conn":` {
-		if e.Conn, i = readUint(b, i+8, math.MaxUint64); i == bad {
+		if e.Conn, i = nativeUint(b, i+8, math.MaxUint64); i == bad {
 			return bad
 		}
 	}
@@ -137,7 +139,7 @@ func (p *Parser) nativeOpen(b []byte, i int, e *Event) int {
 	}
 	if len(b)-i > 15 && string(b[i:i+15]) == `,"client_port":` {
 		var port uint64
-		if port, i = readUint(b, i+15, math.MaxUint16); i == bad {
+		if port, i = nativeUint(b, i+15, math.MaxUint16); i == bad {
 			return bad
 		}
 		e.ClientPort = uint16(port)
@@ -149,14 +151,14 @@ func (p *Parser) nativeOpen(b []byte, i int, e *Event) int {
 func nativeBusy(b []byte, i int, e *Event) int {
 	if len(b)-i > 8 && string(b[i:i+8]) == `,"busy":` {
 		var n uint64
-		if n, i = readUint(b, i+8, math.MaxInt); i == bad {
+		if n, i = nativeUint(b, i+8, math.MaxInt); i == bad {
 			return bad
 		}
 		e.Busy = int(n)
 	}
 	if len(b)-i > 11 && string(b[i:i+11]) == `,"threads":` {
 		var n uint64
-		if n, i = readUint(b, i+11, math.MaxInt); i == bad {
+		if n, i = nativeUint(b, i+11, math.MaxInt); i == bad {
 			return bad
 		}
 		e.Threads = int(n)
@@ -169,7 +171,7 @@ func (p *Parser) nativeClose(b []byte, i int, e *Event) int {
 		return bad
 	}
 	if len(b)-i > 11 && string(b[i:i+11]) == `,"held_us":` {
-		if i = duration(b, i+11, &e.Held); i == bad {
+		if i = nativeDuration(b, i+11, &e.Held); i == bad {
 			return bad
 		}
 	}
@@ -180,14 +182,14 @@ func (p *Parser) nativeClose(b []byte, i int, e *Event) int {
 	}
 	if len(b)-i > 12 && string(b[i:i+12]) == `,"bytes_in":` {
 		var n uint64
-		if n, i = readUint(b, i+12, math.MaxInt64); i == bad {
+		if n, i = nativeUint(b, i+12, math.MaxInt64); i == bad {
 			return bad
 		}
 		e.BytesIn = int64(n)
 	}
 	if len(b)-i > 13 && string(b[i:i+13]) == `,"bytes_out":` {
 		var n uint64
-		if n, i = readUint(b, i+13, math.MaxInt64); i == bad {
+		if n, i = nativeUint(b, i+13, math.MaxInt64); i == bad {
 			return bad
 		}
 		e.BytesOut = int64(n)
@@ -217,7 +219,7 @@ func (p *Parser) nativeStages(b []byte, from int, e *Event) int {
 		if at == bad {
 			return p.stages(b, from, &e.Stages)
 		}
-		if i = duration(b, at, &e.Stages[stage]); i == bad || i >= len(b) {
+		if i = nativeDuration(b, at, &e.Stages[stage]); i == bad || i >= len(b) {
 			return bad
 		}
 		switch b[i] {
@@ -304,6 +306,29 @@ func (p *Parser) nativeRefuse(b []byte, i int, e *Event) int {
 		}
 	}
 	return nativeBusy(b, i, e)
+}
+
+// nativeUint is readUint for what is followed by a comma or a brace: whoever
+// reads on finds out if it is not.
+func nativeUint(b []byte, i int, limit uint64) (n uint64, next int) {
+	if i+8 > len(b) {
+		return readUint(b, i, limit)
+	}
+	m, digits := notDigit(binary.LittleEndian.Uint64(b[i:]))
+	count := uint(bits.TrailingZeros64(m)) / 8
+	if count-1 > 6 || count > 1 && b[i] == '0' { // none, many, or a zero in front
+		return readUint(b, i, limit)
+	}
+	if n = eightDigits(digits << (64 - 8*count)); n > limit {
+		return 0, bad
+	}
+	return n, i + int(count)
+}
+
+func nativeDuration(b []byte, i int, to *time.Duration) int {
+	us, next := nativeUint(b, i, math.MaxInt64/1000)
+	*to = time.Duration(us) * time.Microsecond
+	return next
 }
 
 // nativeRest reads the keys that are left, of which most lines have none.
