@@ -62,12 +62,17 @@ func (s *study) found() []netip.Prefix {
 }
 
 // toBeShown picks the sources that a timeline tells apart: those that were found
-// and those that held most. Of addresses that only together held much it is
+// and those that held most, each the largest first. Of addresses that only together held much it is
 // their net. Those that were found are one where they would be too many.
 func toBeShown(r *occupancy.Report, found []netip.Prefix) (apart, together []netip.Prefix) {
 	if len(found) > mostShown {
 		together, found = found, nil
 	}
+	held := map[netip.Prefix]time.Duration{}
+	for _, h := range slices.Concat(r.Ranking, r.Nets) {
+		held[h.Source] = h.ThreadTime
+	}
+	slices.SortStableFunc(found, func(a, b netip.Prefix) int { return cmp.Compare(held[b], held[a]) })
 	known := slices.Concat(found, together)
 	for _, source := range largest(r) {
 		if !slices.ContainsFunc(known, func(p netip.Prefix) bool { return covers(p, source) || covers(source, p) }) {

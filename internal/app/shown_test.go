@@ -38,6 +38,7 @@ func TestToBeShown(t *testing.T) {
 		"one address that held most": {mixedNets, nil, slices.Concat(crowd, one), nil},
 		"one that was found":         {crowdNets, one, slices.Concat(one, crowd), nil},
 		"one of a crowd was found":   {crowdNets, few[:1], slices.Concat(few[:1], one), nil},
+		"two that were found":        {crowdNets, slices.Concat(few[:1], one), slices.Concat(one, few[:1]), nil},
 		"many that were found":       {crowdNets, many, crowd, many},
 	} {
 		apart, together := toBeShown(&occupancy.Report{Ranking: ranking, Nets: test.nets}, test.found)
