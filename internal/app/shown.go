@@ -62,8 +62,9 @@ func (s *study) found() []netip.Prefix {
 }
 
 // toBeShown picks the sources that a timeline tells apart: those that were found
-// and those that held most, each the largest first. Of addresses that only together held much it is
-// their net. Those that were found are one where they would be too many.
+// and then those that held most, the largest first. Of addresses that only
+// together held much it is their net. Those that were found are one where they
+// would be too many.
 func toBeShown(r *occupancy.Report, found []netip.Prefix) (apart, together []netip.Prefix) {
 	if len(found) > mostShown {
 		together, found = found, nil
