@@ -28,10 +28,13 @@ func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
 	if err != nil {
 		return LogsRead{}, err
 	}
+	if logs, err = logs.ahead(ctx); err != nil {
+		return LogsRead{}, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w := &converting{out: bufio.NewWriterSize(out, convertBytes), threads: logs.Format.Threads, several: len(inputs) > 1, failed: stop}
-	read, err := logs.pass(ctx, reader{number: 1, begin: func(g formats.Gives) { w.gives = g }, files: w.name, event: w.event})
+	read, err := logs.once(ctx, reader{number: 1, begin: func(g formats.Gives) { w.gives = g }, files: w.name, event: w.event})
 	if failed := context.Cause(ctx); failed != nil && !errors.Is(failed, context.Canceled) {
 		return read, failed
 	}
@@ -42,6 +45,26 @@ func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
 		return read, fmt.Errorf("write the log: %w", err)
 	}
 	return read, nil
+}
+
+// ahead reads the logs once to learn what is to be told before its line, if
+// they can be read again.
+func (l Logs) ahead(ctx context.Context) (Logs, error) {
+	if l.onlyOnce() {
+		return l, nil
+	}
+	l.memory = &memory{}
+	found := newLongest()
+	quiet := l
+	quiet.Logger = nil // All is said the second time.
+	read, err := quiet.once(ctx, reader{number: 1, long: found})
+	if err == nil {
+		l.memory.learn(&read, found)
+	}
+	if ctx.Err() != nil {
+		return l, ctx.Err()
+	}
+	return l, nil
 }
 
 // convertBytes are written at a time.

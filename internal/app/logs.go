@@ -29,7 +29,8 @@ type Logs struct {
 	Progress func(Progress)
 	Logger   *slog.Logger
 
-	spool *spool // what came from Stdin, if that has to be read again
+	spool  *spool  // what came from Stdin, if that has to be read again
+	memory *memory // of what earlier passes found; nil if there is only one
 }
 
 // Progress is how much of the files was read, in bytes as they are stored.
@@ -149,13 +150,14 @@ type where struct {
 type reader struct {
 	number int // of the pass, the first is 1
 	// begin is called before the first event, with what the logs can tell as far
-	// as that is known by then.
+	// as that is known by then. Where it is called again, all begins anew.
 	begin func(formats.Gives)
 	files func(name string)           // called for each file, before its events
 	event func(*connlog.Event, where) // an event is valid until it returns
 	// notes takes in all events in place of event, if it is set. They are taken
 	// where lines are parsed, on all cores.
 	notes func(*occupancy.Notes)
+	long  *longest // if not nil, is told of long connections
 }
 
 // read hands over every event of the logs. A file that cannot be read is said
@@ -164,8 +166,23 @@ func (l Logs) read(ctx context.Context, event func(*connlog.Event)) (LogsRead, e
 	return l.pass(ctx, reader{number: 1, event: func(e *connlog.Event, _ where) { event(e) }})
 }
 
-// pass is read for any reader.
+// pass is read for any reader. One that can begin anew does so if some events
+// come too late for their place, and more can be put there the next time.
 func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
+	if to.begin == nil || l.memory == nil || l.memory.early != nil || l.onlyOnce() {
+		return l.once(ctx, to)
+	}
+	to.long = newLongest()
+	read, err := l.once(ctx, to)
+	if err != nil || !l.memory.learn(&read, to.long) {
+		return read, err
+	}
+	to.long = nil
+	return l.once(ctx, to)
+}
+
+// once reads the logs through.
+func (l Logs) once(ctx context.Context, to reader) (LogsRead, error) {
 	r := newReading(&l, to)
 	inputs, err := l.inputs()
 	if err != nil {
@@ -176,7 +193,7 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 	}
 	o := bulk.Options{Workers: l.Workers, Format: r.dialects.of}
 	if to.notes != nil {
-		o.Digest = func() bulk.Digest { return new(digest) }
+		o.Digest = func() bulk.Digest { return &digest{long: to.long, early: r.early} }
 	}
 	lines := bulk.NewReader(inputs, o)
 	for batch, err := range lines.Batches(ctx) {
@@ -190,7 +207,7 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 		r.batch(batch)
 		if l.Progress != nil {
 			done, total := lines.Progress()
-			l.Progress(Progress{Pass: to.number, Done: done, Total: total})
+			l.Progress(Progress{Pass: l.memory.passes(to.number), Done: done, Total: total})
 		}
 	}
 	r.inOrder()
@@ -216,6 +233,9 @@ type reading struct {
 	order    *formats.Order   // of events of other servers' logs
 	noted    *occupancy.Order // of their notes
 	events   uint64
+	early    *early // told before their lines come
+	told     int    // of these
+	one      occupancy.Notes
 
 	file   *bulk.File // that is being read
 	number int        // of it, the first is 0
@@ -228,7 +248,11 @@ func newReading(l *Logs, to reader) *reading {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
 	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow, Max: orderRoom}, r.ordered)
-	r.noted = occupancy.NewOrder(0, to.notes)
+	r.noted = occupancy.NewOrder(orderRoom/2, to.notes) // It lets up to twice as many wait.
+	if l.memory != nil {
+		l.memory.read++
+		r.early = l.memory.early
+	}
 	return r
 }
 
@@ -267,11 +291,7 @@ func (r *reading) batch(b *bulk.Batch) {
 			r.foreign(d)
 			return
 		}
-		for i := range b.Events {
-			e := &b.Events[i]
-			e.Seq = pack(where{r.number, b.Line(i)}) // It has no number of its own.
-			r.order.Add(e)
-		}
+		r.unsorted(b)
 		return
 	}
 	r.inOrder() // What was read before is before this.
@@ -289,6 +309,43 @@ func (r *reading) batch(b *bulk.Batch) {
 			continue
 		}
 		r.give(e, where{r.number, b.Line(i)})
+	}
+}
+
+// unsorted takes in events of another server's log, which have to find their
+// place in time.
+func (r *reading) unsorted(b *bulk.Batch) {
+	var opened connlog.Event
+	for i := range b.Events {
+		e := &b.Events[i]
+		at := where{r.number, b.Line(i)}
+		switch {
+		case e.Kind == connlog.Open:
+			opened = *e
+		case r.to.long.wants(e):
+			one := longOf(e)
+			one.at = at
+			if opened.Conn == e.Conn {
+				one.port = opened.ClientPort
+			}
+			r.to.long.add(one)
+		}
+		r.tell(e.Time, func(e *connlog.Event) { r.order.Add(e) })
+		if !r.early.tells(e) {
+			e.Seq = pack(at) // It has no number of its own.
+			r.order.Add(e)
+		}
+	}
+}
+
+// tell puts in the beginnings of long connections up to a time.
+func (r *reading) tell(until time.Time, add func(*connlog.Event)) {
+	if r.early == nil {
+		return
+	}
+	for to := until.UnixMicro(); r.told < len(r.early.opens) && r.early.opens[r.told].opened <= to; r.told++ {
+		e := r.early.opens[r.told].event()
+		add(&e)
 	}
 }
 

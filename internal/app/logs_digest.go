@@ -11,10 +11,14 @@ import (
 // What stands before the first start line of a batch is of the version that the
 // batch before ended with, so it is kept apart.
 type digest struct {
+	early *early   // not to be told again
+	long  *longest // asked which connections are long; nil: none is
+
 	head, rest piece
 	started    bool
 	schema     int    // of the last start line
 	newer      uint64 // events of rest that are of a later version
+	lasted     []long
 }
 
 // piece is a part of a batch, with the time it spans.
@@ -43,12 +47,18 @@ func (d *digest) Reset() {
 	d.head.reset()
 	d.rest.reset()
 	d.started, d.schema, d.newer = false, 0, 0
+	d.lasted = d.lasted[:0]
 }
 
 // Observe takes in the next event.
 func (d *digest) Observe(e *connlog.Event) {
-	if e.Kind == connlog.Start {
+	switch {
+	case e.Kind == connlog.Start:
 		d.started, d.schema = true, e.Schema
+	case d.early.tells(e):
+		return
+	case d.long.wants(e):
+		d.lasted = append(d.lasted, longOf(e))
 	}
 	switch {
 	case !d.started:
@@ -94,9 +104,23 @@ func (r *reading) counted(p *piece) bool {
 // foreign takes in a batch of another server's log, whose events have to find
 // their place in time.
 func (r *reading) foreign(d *digest) {
+	if r.to.long != nil {
+		r.to.long.add(d.lasted...)
+	}
 	for _, p := range []*piece{&d.head, &d.rest} {
+		r.tell(p.to, r.note)
 		if r.counted(p) {
 			r.noted.Add(&p.notes)
 		}
 	}
+}
+
+// note notes down one event.
+func (r *reading) note(e *connlog.Event) {
+	e.Seq = 0
+	r.one.Reset()
+	r.one.Observe(e)
+	r.events++
+	r.spans(e.Time)
+	r.noted.Add(&r.one)
 }

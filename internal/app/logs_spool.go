@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// kept returns logs that can be read more than once, if that is wanted: what
-// comes from the standard input is kept in a file meanwhile. forget lets go of
-// that.
+// kept returns logs for several passes. With again, what comes from the standard
+// input is kept in a file, so that it can be read more than once. forget lets go
+// of that.
 func (l Logs) kept(again bool) (_ Logs, forget func(), err error) {
+	l.memory = &memory{}
 	if !again || !slices.Contains(l.Paths, FromStdin) {
 		return l, func() {}, nil
 	}
