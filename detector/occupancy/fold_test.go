@@ -28,6 +28,7 @@ func TestFold(t *testing.T) {
 		"from":    {From: begin.Add(10 * time.Minute)},
 		"to":      {To: begin.Add(15 * time.Minute)},
 		"window":  {From: begin.Add(10*time.Minute + 333*time.Microsecond), To: begin.Add(30 * time.Minute)},
+		"edges":   {From: begin, To: begin}, // at events, see below
 		"coarse":  {Clock: 10 * time.Second},
 	} {
 		for seed := range uint64(6) {
@@ -37,6 +38,9 @@ func TestFold(t *testing.T) {
 					g.coarse = o.Clock
 				}
 				events := g.log(700)
+				if name == "edges" {
+					o.From, o.To = events[200+seed].Time, events[500+seed].Time
+				}
 				check(t, foldOf(events, o), tell(events, o))
 			})
 		}
@@ -113,6 +117,35 @@ func sameFull(t *testing.T, got, want []occupancy.Full) {
 	for i := range got {
 		if got[i] != want[i] {
 			t.Errorf("%+v\nwant %+v", got[i], want[i])
+		}
+	}
+}
+
+// TestHeadWithAHole wants a file's head that lacks a line to end nothing.
+func TestHeadWithAHole(t *testing.T) {
+	a, b := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("198.51.100.7")
+	for _, hole := range []bool{false, true} {
+		f := occupancy.New(occupancy.Options{})
+		for i, e := range []connlog.Event{
+			{Kind: connlog.Open, Conn: 1, ClientIP: a}, {Kind: connlog.Open, Conn: 2, ClientIP: b},
+			{Kind: connlog.Start, Continued: true},
+			{Kind: connlog.Open, Conn: 2, ClientIP: b, Held: time.Second},
+			{Kind: connlog.Beat}, {Kind: connlog.Beat},
+		} {
+			e.Time, e.Boot, e.Seq = noon.Add(time.Duration(i)*time.Second), "b", uint64(i+1)
+			if hole && i > 2 {
+				e.Seq++
+			}
+			f.Observe(&e)
+		}
+		want := 4 * time.Second // until the head is over, which does not name it
+		if hole {
+			want = 5 * time.Second // until the end
+		}
+		for _, h := range f.Report(occupancy.ByThreadTime, 0).Ranking {
+			if h.Source.Addr() == a && (h.ThreadTime != want || h.OpenAtEnd == 1 != hole) {
+				t.Errorf("hole %v: %+v, want %v", hole, h, want)
+			}
 		}
 	}
 }

@@ -66,7 +66,7 @@ func TestOrder(t *testing.T) {
 				}
 				order.Flush()
 				got := fold.Report(occupancy.ByLoad, 0)
-				if d := cmp.Diff(want, got, sameSource); waiting%1200 == 0 && d != "" {
+				if d := cmp.Diff(want, got, sameSource); order.Late() == 0 && d != "" {
 					t.Fatalf("seed %d, %d wait: %s", seed, waiting, d)
 				}
 				if first == nil {
