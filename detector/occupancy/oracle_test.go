@@ -271,6 +271,7 @@ func (s *story) holder(source netip.Prefix, mine func(netip.Addr) bool) occupanc
 			h.OpenAtEnd++
 		}
 		h.Blame += v.blame
+		seen(&h, from, to)
 	}
 	for i := range s.events {
 		e := &s.events[i]
@@ -283,14 +284,28 @@ func (s *story) holder(source netip.Prefix, mine func(netip.Addr) bool) occupanc
 		case connlog.Fail:
 			h.Fails++
 		case connlog.Proven:
-			if e.Conn == 0 {
-				h.Proven++
+			if e.Conn != 0 {
+				continue
 			}
+			h.Proven++
+		default:
+			continue
 		}
+		seen(&h, e.Time, e.Time)
 	}
 	h.Peak = s.peak(own)
 	h.Load = s.load(own)
 	return h
+}
+
+// seen widens the time between the first and the last of a source.
+func seen(h *occupancy.Holder, from, to time.Time) {
+	if h.First.IsZero() || from.Before(h.First) {
+		h.First = from
+	}
+	if to.After(h.Last) {
+		h.Last = to
+	}
 }
 
 // peak counts who was there after each line; or, where the clock is coarse, at
