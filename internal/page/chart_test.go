@@ -42,7 +42,7 @@ func TestStackShowsSums(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	for range 200 {
+	for range 60 {
 		n := 1 + random.IntN(MaxBuckets)
 		c := &Chart{From: time.Unix(0, 0), To: time.Unix(3600, 0)}
 		for range 1 + random.IntN(MaxSeries) {
