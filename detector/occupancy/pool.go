@@ -94,7 +94,8 @@ type stretches struct {
 	dropped int
 }
 
-const mostStretches = 4096
+// mostStretches are kept of each pool.
+const mostStretches = 512
 
 func (s *stretches) add(one stretch) {
 	if s.all = append(s.all, one); len(s.all) == 2*mostStretches {
