@@ -195,7 +195,7 @@ func (p *Parser) nativeClose(b []byte, i int, e *Event) int {
 		e.BytesOut = int64(n)
 	}
 	if len(b)-i > 7 && string(b[i:i+7]) == `,"end":` {
-		if i = p.text(b, i+7, (*string)(&e.End), &p.names); i == bad {
+		if i = p.again(b, i+7, (*string)(&e.End), &p.end); i == bad {
 			return bad
 		}
 	}
@@ -286,9 +286,9 @@ func (p *Parser) nativeOutcome(b []byte, i int, e *Event) int {
 		return bad
 	}
 	if len(b)-i > 6 && string(b[i:i+6]) == `,"by":` && e.Kind == Proven {
-		i = p.text(b, i+6, (*string)(&e.By), &p.names)
+		i = p.again(b, i+6, (*string)(&e.By), &p.by)
 	} else if len(b)-i > 8 && string(b[i:i+8]) == `,"what":` && e.Kind == Fail {
-		i = p.text(b, i+8, (*string)(&e.What), &p.names)
+		i = p.again(b, i+8, (*string)(&e.What), &p.what)
 	}
 	if i != bad && len(b)-i > 8 && string(b[i:i+8]) == `,"user":` {
 		i = p.text(b, i+8, &e.User, &p.users)
@@ -301,7 +301,7 @@ func (p *Parser) nativeRefuse(b []byte, i int, e *Event) int {
 		return bad
 	}
 	if len(b)-i > 10 && string(b[i:i+10]) == `,"reason":` {
-		if i = p.text(b, i+10, (*string)(&e.Reason), &p.names); i == bad {
+		if i = p.again(b, i+10, (*string)(&e.Reason), &p.reason); i == bad {
 			return bad
 		}
 	}

@@ -22,8 +22,8 @@ func (e *SyntaxError) Error() string {
 // goroutines at once; the events it fills are the caller's.
 type Parser struct {
 	clock clock
-	// Of the line before, if they were written without escapes.
-	boot, served string
+	// Of the last lines that had them, if they were written without escapes.
+	boot, served, by, what, end, reason string
 
 	names interner
 	users interner // apart, so that a flood of made-up names evicts no service
