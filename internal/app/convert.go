@@ -24,16 +24,17 @@ import (
 // other logs are of one boot, whose name is made of the first of them, so the
 // same log gives the same lines. A connection that is open at the end stays so.
 func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
-	inputs, err := logs.inputs()
+	logs, forget, err := logs.kept(false)
 	if err != nil {
 		return LogsRead{}, err
 	}
-	if logs, err = logs.ahead(ctx); err != nil {
+	defer forget()
+	if err := logs.ahead(ctx); err != nil {
 		return LogsRead{}, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w := &converting{out: bufio.NewWriterSize(out, convertBytes), threads: logs.Format.Threads, several: len(inputs) > 1, failed: stop}
+	w := &converting{out: bufio.NewWriterSize(out, convertBytes), threads: logs.Format.Threads, several: logs.several(), failed: stop}
 	read, err := logs.once(ctx, reader{number: 1, begin: func(g formats.Gives) { w.gives = g }, files: w.name, event: w.event})
 	if failed := context.Cause(ctx); failed != nil && !errors.Is(failed, context.Canceled) {
 		return read, failed
@@ -49,11 +50,10 @@ func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
 
 // ahead reads the logs once to learn what is to be told before its line, if
 // they can be read again.
-func (l Logs) ahead(ctx context.Context) (Logs, error) {
+func (l Logs) ahead(ctx context.Context) error {
 	if l.onlyOnce() {
-		return l, nil
+		return nil
 	}
-	l.memory = &memory{}
 	found := newLongest()
 	quiet := l
 	quiet.Logger = nil // All is said the second time.
@@ -61,10 +61,7 @@ func (l Logs) ahead(ctx context.Context) (Logs, error) {
 	if err == nil {
 		l.memory.learn(&read, found)
 	}
-	if ctx.Err() != nil {
-		return l, ctx.Err()
-	}
-	return l, nil
+	return ctx.Err()
 }
 
 // convertBytes are written at a time.

@@ -29,8 +29,8 @@ type Logs struct {
 	Progress func(Progress)
 	Logger   *slog.Logger
 
-	spool  *spool  // what came from Stdin, if that has to be read again
-	memory *memory // of what earlier passes found; nil if there is only one
+	spools map[string]*spool // what came from streams, by their paths
+	memory *memory           // of what earlier passes found; nil if there is only one
 }
 
 // Progress is how much of the files was read, in bytes as they are stored.

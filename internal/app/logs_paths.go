@@ -10,18 +10,28 @@ import (
 	"overstay/connlog/bulk"
 )
 
+// several reports whether there are several files.
+func (l Logs) several() bool {
+	n := 0
+	for _, path := range l.Paths {
+		n += len(expand(path))
+	}
+	return n > 1
+}
+
 // inputs are the files to read, each once.
 func (l Logs) inputs() ([]bulk.Input, error) {
 	if slices.Contains(l.Paths, FromStdin) {
 		if len(l.Paths) > 1 {
 			return nil, ErrStdinAlone
 		}
-		in := bulk.Input{Name: stdinName, From: l.Stdin}
-		if l.spool != nil {
-			var err error
-			if in.From, err = l.spool.next(); err != nil {
-				return nil, err
-			}
+		in, err := l.input(FromStdin)
+		if err != nil {
+			return nil, err
+		}
+		in.Name = stdinName
+		if in.From == nil {
+			in.From = l.Stdin
 		}
 		return []bulk.Input{in}, nil
 	}
@@ -33,7 +43,24 @@ func (l Logs) inputs() ([]bulk.Input, error) {
 			}
 		}
 	}
-	return bulk.Files(paths...), nil
+	inputs := make([]bulk.Input, 0, len(paths))
+	for _, path := range paths {
+		in, err := l.input(path)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+// input is one of the files, or what is kept of a stream.
+func (l Logs) input(path string) (in bulk.Input, err error) {
+	in.Name = path
+	if s := l.spools[path]; s != nil {
+		in.From, err = s.next()
+	}
+	return in, err
 }
 
 // expand returns the files that a pattern means, in order; the path itself

@@ -9,35 +9,87 @@ import (
 	"time"
 )
 
-// kept returns logs for several passes. With again, what comes from the standard
-// input is kept in a file, so that it can be read more than once. forget lets go
-// of that.
+// kept returns logs for several passes: what comes from a pipe is kept in a
+// file, so that it can be read more than once, and with again what comes from
+// the standard input. forget lets go of that.
 func (l Logs) kept(again bool) (_ Logs, forget func(), err error) {
-	l.memory = &memory{}
-	if !again || !slices.Contains(l.Paths, FromStdin) {
-		return l, func() {}, nil
+	l.memory, l.spools = &memory{}, map[string]*spool{}
+	forget = func() {
+		for _, s := range l.spools {
+			s.close()
+		}
 	}
-	file, err := os.CreateTemp("", "overstay-*.log")
-	if err != nil {
-		return l, nil, fmt.Errorf("keep standard input: %w", err)
+	for _, path := range l.Paths {
+		var s *spool
+		switch {
+		case path == FromStdin && again:
+			s, err = newSpool(l.Stdin)
+		case path != FromStdin && isPipe(path):
+			s, err = openSpool(path)
+		}
+		if err != nil {
+			forget()
+			return l, nil, err
+		}
+		if s != nil {
+			l.spools[path] = s
+		}
 	}
-	// Without its name it is gone with the process, whatever ends that.
-	if err := os.Remove(file.Name()); err != nil {
-		return l, nil, errors.Join(err, file.Close())
-	}
-	l.spool = &spool{in: l.Stdin, file: file}
-	return l, func() { _ = file.Close() }, nil // It is of no use any more.
+	return l, forget, nil
+}
+
+// isPipe reports whether a path is that of a stream, as a shell makes one of
+// what a command prints.
+func isPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
 // onlyOnce reports whether the logs can be read once only.
-func (l Logs) onlyOnce() bool { return l.spool == nil && slices.Contains(l.Paths, FromStdin) }
+func (l Logs) onlyOnce() bool {
+	return l.spools[FromStdin] == nil && slices.Contains(l.Paths, FromStdin)
+}
 
 // spool is a stream that can be read again: what is read of it the first time
 // is kept.
 type spool struct {
 	in   io.Reader
+	pipe io.Closer // in, if it was opened for this
 	file *os.File
 	full bool // file has all of it
+}
+
+func newSpool(in io.Reader) (*spool, error) {
+	file, err := os.CreateTemp("", "overstay-*.log")
+	if err != nil {
+		return nil, fmt.Errorf("keep what is read: %w", err)
+	}
+	// Without its name it is gone with the process, whatever ends that.
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &spool{in: in, file: file}, nil
+}
+
+func openSpool(path string) (*spool, error) {
+	pipe, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("log %w", err)
+	}
+	s, err := newSpool(pipe)
+	if err != nil {
+		return nil, errors.Join(err, pipe.Close())
+	}
+	s.pipe = pipe
+	return s, nil
+}
+
+// close lets go of it. It is of no use any more, so nothing can be lost.
+func (s *spool) close() {
+	_ = s.file.Close()
+	if s.pipe != nil {
+		_ = s.pipe.Close()
+	}
 }
 
 // next returns the stream from its beginning.
