@@ -3,7 +3,7 @@ package connlog
 // An interner keeps one copy of strings that come again. It forgets all of
 // them when it is full, so a flood of names costs memory only up to a limit.
 type interner struct {
-	recent [16]string // by length and last byte, in front of known
+	recent [64]string // by length and three bytes, in front of known
 	known  map[string]string
 }
 
@@ -17,7 +17,7 @@ func (in *interner) string(b []byte) string {
 	if n == 0 {
 		return ""
 	}
-	recent := &in.recent[(n^int(b[n-1]))&15]
+	recent := &in.recent[(n^int(b[0])<<1^int(b[n/4])<<2^int(b[n-1]))&63]
 	if *recent == string(b) {
 		return *recent
 	}
