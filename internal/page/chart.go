@@ -203,7 +203,7 @@ func stepPath(values []float64, top float64) string {
 // Room that a number needs in its area, as shares of the chart.
 const (
 	numberWide = .03
-	numberHigh = .07
+	numberHigh = .055
 )
 
 // numbers places the number of each series where its area is the thickest.
