@@ -18,8 +18,7 @@ type passing struct {
 	ways  [numWays]way
 	usual float64 // seconds that it takes to get through, as far as it is allowed for
 
-	// The unproven connections that were seen to open, in that order.
-	first, last *conn
+	last *conn // of the unproven connections that were seen to open, in that order
 }
 
 // The ways that are told apart; the last is for all the others.
@@ -97,9 +96,7 @@ func (q *passing) slack() float64 { return max(1, 2*q.usual) }
 func (q *passing) take(c *conn) {
 	c.listed = true
 	c.poolPrev = q.last
-	if q.last == nil {
-		q.first = c
-	} else {
+	if q.last != nil {
 		q.last.poolNext = c
 	}
 	q.last = c
@@ -128,9 +125,7 @@ func (q *passing) leave(c *conn) {
 			}
 		}
 	}
-	if c.poolPrev == nil {
-		q.first = c.poolNext
-	} else {
+	if c.poolPrev != nil {
 		c.poolPrev.poolNext = c.poolNext
 	}
 	if c.poolNext == nil {

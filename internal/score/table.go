@@ -10,7 +10,7 @@ import (
 )
 
 // heading explains the table; Write puts the number of seeds in.
-const heading = `%d seeds together.
+const heading = `Seeds: %d.
 verdict    the one that is true, and in how many plays it was found
 precision  of the decisions, those about attackers
 recall     of the attackers that cost innocents a refusal, those banned or suggested; stopped: banned

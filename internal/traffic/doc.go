@@ -37,7 +37,8 @@
 // Scenarios are whole stories with their Truth: who attacks, who is innocent,
 // who shares an address with an attacker, and what the verdict on the server
 // should be. For them the simulated server can do more than serve:
-// a Scanner makes messages wait for each other, a Restart begins a new boot
+// a Scanner makes messages wait for each other, Stalls make everybody wait who
+// asks for something, a Restart begins a new boot
 // with or without having ended the one before, a ClockStep makes the log's
 // times leap. And clients can do more than the live ones: hop through a net
 // (Group.Hop), come a number of times only (Visits), come back after a refusal
