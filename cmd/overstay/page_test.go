@@ -130,6 +130,21 @@ func TestPageWithoutDurations(t *testing.T) {
 	}
 }
 
+func TestCommandOfAnAdvice(t *testing.T) {
+	a := &app.Analysis{}
+	for _, test := range []struct{ name, advice, want string }{
+		{"a b.log", "More: --suggest.", "overstay analyze --suggest 'a b.log'"},
+		{app.StdinName, "More: --suggest.", "overstay analyze --suggest -"},
+		{strings.Repeat("x", 500), "More: --suggest.", "overstay analyze --suggest LOG..."},
+		{"a.log", "Buy threads.", ""},
+	} {
+		a.Read.Each = []app.LogFile{{Name: test.name}}
+		if got := commandOf(test.advice, a); got != test.want {
+			t.Errorf("%s of %s: %q, want %q", test.advice, test.name, got, test.want)
+		}
+	}
+}
+
 func TestQuoted(t *testing.T) {
 	for name, want := range map[string]string{
 		"mail.log": "mail.log", "/var/log/mail.log-20260314.gz": "/var/log/mail.log-20260314.gz",

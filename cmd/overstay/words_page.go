@@ -105,7 +105,11 @@ func commandOf(advice string, a *app.Analysis) string {
 	}
 	command := "overstay analyze --suggest"
 	for _, f := range a.Read.Each {
-		command += " " + quoted(f.Name)
+		name := quoted(f.Name)
+		if f.Name == app.StdinName {
+			name = app.FromStdin
+		}
+		command += " " + name
 	}
 	if len(command) > page.MaxText {
 		return "overstay analyze --suggest LOG..."

@@ -42,8 +42,8 @@ type Progress struct {
 // FromStdin is the path that stands for the standard input.
 const FromStdin = "-"
 
-// stdinName is what the standard input is called.
-const stdinName = "standard input"
+// StdinName is what the standard input is called.
+const StdinName = "standard input"
 
 // LogsRead is what the reading of logs came to.
 type LogsRead struct {

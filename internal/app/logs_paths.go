@@ -29,7 +29,7 @@ func (l Logs) inputs() ([]bulk.Input, error) {
 		if err != nil {
 			return nil, err
 		}
-		in.Name = stdinName
+		in.Name = StdinName
 		if in.From == nil {
 			in.From = l.Stdin
 		}

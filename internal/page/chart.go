@@ -277,10 +277,14 @@ func (c *Chart) legend(d *drawing) []key {
 func (c *Chart) tips(n int, zone *time.Location) []string {
 	all := make([]string, 0, n)
 	wide := c.To.Sub(c.From) / time.Duration(n)
+	clock := time.TimeOnly
+	if wide%time.Second != 0 {
+		clock += ".0"
+	}
 	for b := range n {
 		var t strings.Builder
 		begin := c.From.Add(time.Duration(b) * wide).In(zone)
-		fmt.Fprintf(&t, "%s – %s", begin.Format("2 Jan 15:04:05"), begin.Add(wide).Format("15:04:05"))
+		fmt.Fprintf(&t, "%s – %s", begin.Format("2 Jan "+clock), begin.Add(wide).Format(clock))
 		line := func(name string, values []float64) {
 			if len(values) > 0 && sound(values[b]) >= .05 {
 				fmt.Fprintf(&t, "\n%s: %s", clean(name, 60), numberText(values[b]))
