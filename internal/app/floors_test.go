@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/app":       {"connlog", "connlog/bulk", "connlog/formats", "banlist", "server", "detector", "detector/loss", "detector/cause", "detector/occupancy", "internal/guard"},
 	"internal/guard":     {"connlog"},
 	"internal/page":      {},
-	"internal/bench":     {},
+	"internal/bench":     {"connlog/formats"},
 	"internal/crowd":     {"internal/traffic"},
 	"internal/score":     {"connlog", "detector", "detector/loss", "detector/cause", "internal/traffic"},
 	"internal/soak":      {"server", "internal/app"},
