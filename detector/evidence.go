@@ -54,6 +54,9 @@ type Evidence struct {
 	Share   float64 `json:"share"` // of the pool's threads, held by the source
 	// PoolRefused is the rate of busy refusals of the pool.
 	PoolRefused float64 `json:"pool_refused"`
+	// PoolRush is how many times as many newcomers as usual came of late, as the
+	// figure pool.rush has it, or 0 if that is not known.
+	PoolRush float64 `json:"pool_rush,omitempty"`
 
 	Open          int     `json:"open"`
 	OldestS       float64 `json:"oldest_s"`
@@ -65,6 +68,7 @@ type Evidence struct {
 	Unproven       int     `json:"unproven"`
 	UnprovenOldest float64 `json:"unproven_oldest_s"`
 	UnprovenMean   float64 `json:"unproven_mean_age_s"`
+	OvertakenS     float64 `json:"overtaken_s,omitempty"` // others who came so much later got through
 	UnprovenLoad1  float64 `json:"unproven_load1"`
 	UnprovenLoad5  float64 `json:"unproven_load5"`
 	UnprovenLoad15 float64 `json:"unproven_load15"`
@@ -141,6 +145,9 @@ func (d *Detector) evidence(r *rule, v *view, about target) Evidence {
 		Boot: d.boot,
 		Seq:  d.seq,
 	}
+	if rush := v.p.passing.rush(v.now); !math.IsInf(rush, 1) {
+		e.PoolRush = round(rush)
+	}
 	if r.net {
 		e.Level = LevelNet
 		d.ofNet(&e, v)
@@ -167,6 +174,7 @@ func (d *Detector) ofSource(e *Evidence, v *view) {
 	e.Unproven = v.unproven()
 	e.UnprovenOldest = round(v.oldestUnproven())
 	e.UnprovenMean = round(v.meanAge())
+	e.OvertakenS = round(v.overtaken())
 	e.UnprovenLoad1 = round(s.unproven.m1)
 	e.UnprovenLoad5 = round(s.unproven.m5)
 	e.UnprovenLoad15 = round(s.unproven.m15)

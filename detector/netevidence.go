@@ -17,6 +17,7 @@ func (d *Detector) ofNet(e *Evidence, v *view) {
 
 	e.Unproven = int(n.unproven)
 	e.UnprovenMean = round(n.meanAge(v.now))
+	e.OvertakenS = round(v.netOvertaken())
 	e.UnprovenLoad1, e.UnprovenLoad5, e.UnprovenLoad15 = round(unproven.m1), round(unproven.m5), round(unproven.m15)
 
 	u := &n.sums

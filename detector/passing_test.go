@@ -132,6 +132,11 @@ func TestFrozenPool(t *testing.T) {
 			w.wait(100 * time.Millisecond)
 			w.refuse(ip(1), connlog.RefuseBusy)
 		}
+		for _, dec := range w.decided {
+			if e := dec.Evidence; c.threads > 6 && e.PoolRush < 4 && e.OvertakenS < 1 {
+				t.Errorf("%+v: %s by %s with a rush of %v, overtaken by %v s", c, dec.Source, dec.Policy, e.PoolRush, e.OvertakenS)
+			}
+		}
 		if bans := len(w.decided); bans < c.sources*9/10 {
 			t.Errorf("%+v: %d decisions within %v", c, bans, c.within)
 		}
