@@ -88,6 +88,33 @@ func checkDocLines(t *testing.T, f Format, body string) {
 	}
 }
 
+// TestDocsLayouts holds the layouts and mappings of the text to what is read.
+func TestDocsLayouts(t *testing.T) {
+	b, err := os.ReadFile(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layouts := regexp.MustCompile(`--log-format '([^']*)'|\n    LogFormat "(.*)" \w+\n|log_format \w+ '([^{'][^']*)'`).FindAllStringSubmatch(string(b), -1)
+	if len(layouts) != 3 {
+		t.Errorf("%d layouts, want 3", len(layouts))
+	}
+	for _, l := range layouts {
+		f, err := Layout(l[1] + l[2] + l[3])
+		if err != nil || !f.Gives.Durations {
+			t.Errorf("%q: %v, %+v", l[0], err, f.Gives)
+		}
+	}
+	caddy, err := Mapping{Address: "request.client_ip", End: "ts", Duration: "duration", Status: "status"}.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got connlog.Event
+	line := `{"ts":1795437330.7564,"msg":"handled request","request":{"remote_ip":"192.0.2.1","client_ip":"203.0.113.9"},"duration":14.25,"status":200}`
+	if err := caddy.NewParser(Options{}).Parse([]byte(line), func(e *connlog.Event) { got = *e }); err != nil || got.ClientIP.String() != "203.0.113.9" || got.Held != 14250*time.Millisecond {
+		t.Errorf("%+v (%v)", got, err)
+	}
+}
+
 var addressLike = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`)
 
 // TestDocsAreOfNobody wants only addresses that are made for documents.
