@@ -17,29 +17,39 @@ type decay struct {
 
 // decayOver returns the decay of d microseconds, d >= 0.
 //
-// Only the 15 minute part needs an exponential. The others are its powers,
-// written so that they keep their relative precision when d is tiny, which it
-// is on a busy server: (1-g)^3 = 1-g(3-g(3-g)), and likewise for the fifth.
+// The three parts are worked out beside each other where a short series is
+// exact to the last bit for all of them, which is for the times between the
+// lines of a busy server. Else only the 15 minute part needs an exponential. The
+// others are its powers, written so that they keep their relative precision when
+// d is small: (1-g)^3 = 1-g(3-g(3-g)), and likewise for the fifth.
 func decayOver(d int64) decay {
 	s := float64(d) * (1 / micros)
-	g := fraction(s * (1.0 / tau15))
+	x := s * (1.0 / tau15)
+	switch {
+	case 15*x < 1e-4:
+		return decay{seconds: s, m1: tiny(15 * x), m5: tiny(3 * x), m15: tiny(x)}
+	case 15*x < 1e-2:
+		return decay{seconds: s, m1: small(15 * x), m5: small(3 * x), m15: small(x)}
+	}
+	g := fraction(x)
 	h := g * (3 - g*(3-g))
 	m := h * (5 - h*(10-h*(10-h*(5-h))))
 	return decay{seconds: s, m1: min(m, 1), m5: min(h, 1), m15: g}
 }
 
-// fraction returns 1-e^(-x). Where so few terms of the series are exact to the
-// last bit, that is for the times between the lines of a busy server, it needs
-// no exponential.
+// fraction returns 1-e^(-x), of which tiny and small are the first terms, as
+// many as are needed below 1e-4 and 1e-2.
 func fraction(x float64) float64 {
-	switch {
-	case x < 1e-4:
-		return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4))))
-	case x < 1e-2:
-		return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4)*(1-x*(1.0/5)*(1-x*(1.0/6)*(1-x*(1.0/7)))))))
-	default:
-		return -math.Expm1(-x)
+	if x < 1e-2 {
+		return small(x)
 	}
+	return -math.Expm1(-x)
+}
+
+func tiny(x float64) float64 { return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4)))) }
+
+func small(x float64) float64 {
+	return x * (1 - x*(1.0/2)*(1-x*(1.0/3)*(1-x*(1.0/4)*(1-x*(1.0/5)*(1-x*(1.0/6)*(1-x*(1.0/7)))))))
 }
 
 // load is the moving average of the threads held over 1, 5 and 15 minutes,

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -280,4 +281,25 @@ func TestRankingKeepsTheHolder(t *testing.T) {
 	if forgotten != rounds {
 		t.Errorf("a plain LRU forgot it %d times of %d", forgotten, rounds)
 	}
+}
+
+// TestSourcesAreSmall bounds the memory of a source: 100,000 are to take less
+// than 40 MB, with everything that finds them and those that were dropped.
+func TestSourcesAreSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's own memory is counted in")
+	}
+	const size, most = 14_000, 350 // The tables are as full as with 100,000.
+	m := newMixed(2*size, true)
+	before := heapBytes()
+	d := mustNew(t, Options{MaxSources: size, MaxNets: defaultMaxNets * size / defaultMaxSources})
+	for range 20 * size {
+		d.Observe(m.next())
+	}
+	used := heapBytes() - before - 1<<provenBits // That is there however few there are.
+	if n := d.Stats().Sources; n != size || used > size*most {
+		t.Errorf("%d bytes for each of %d sources, want %d at most", used/size, n, most)
+	}
+	runtime.KeepAlive(m)
+	t.Logf("%d bytes each", used/size)
 }
