@@ -16,7 +16,7 @@ var (
 )
 
 // MaxArrivals bounds the arrivals of a recording, each refusal of a folded one
-// counted, and its sources. A system needs some 120 bytes for an arrival.
+// counted, and its sources. A system needs some 130 bytes for an arrival.
 const MaxArrivals = 1 << 24
 
 // Arrival is one client that came to the pool, or several that were refused
