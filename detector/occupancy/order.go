@@ -26,7 +26,7 @@ type Order struct {
 	most int
 	take func(*Notes)
 
-	store   []note // of those that wait
+	store   row[note] // of those that wait
 	free    []int32
 	waiting []waiter // sorted
 	fresh   []waiter // in the order in which they came
@@ -86,11 +86,9 @@ func (o *Order) seat() (int32, *note) {
 	if n := len(o.free); n > 0 {
 		place := o.free[n-1]
 		o.free = o.free[:n-1]
-		return place, &o.store[place]
+		return place, o.store.at(place)
 	}
-	o.store = append(o.store, note{})
-	place := len(o.store) - 1
-	return int32(place), &o.store[place]
+	return o.store.add()
 }
 
 // Flush lets all events go that wait. What comes after it is in order with them
@@ -133,7 +131,7 @@ func (o *Order) release(n int) {
 		o.out.Reset()
 		o.out.names.texts = o.names.texts
 		for _, w := range o.waiting[begin:min(begin+atOnce, n)] {
-			o.out.all = append(o.out.all, o.store[w.place])
+			o.out.all = append(o.out.all, *o.store.at(w.place))
 			if one := &o.out.all[len(o.out.all)-1]; one.kind == connlog.Start || one.kind == connlog.Beat {
 				list := o.lists[one.extra]
 				o.lists[one.extra] = nil
