@@ -38,13 +38,6 @@ func (l Logs) kept(again bool) (_ Logs, forget func(), err error) {
 	return l, forget, nil
 }
 
-// isPipe reports whether a path is that of a stream, as a shell makes one of
-// what a command prints.
-func isPipe(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
-}
-
 // onlyOnce reports whether the logs can be read once only.
 func (l Logs) onlyOnce() bool {
 	return l.spools[FromStdin] == nil && slices.Contains(l.Paths, FromStdin)
@@ -71,10 +64,11 @@ func newSpool(in io.Reader) (*spool, error) {
 	return &spool{in: in, file: file}, nil
 }
 
+// openSpool returns nil for a pipe that cannot be opened.
 func openSpool(path string) (*spool, error) {
-	pipe, err := os.Open(path)
+	pipe, err := openPipe(path)
 	if err != nil {
-		return nil, fmt.Errorf("log %w", err)
+		return nil, nil // Whoever reads the logs comes upon it, and says so of this one.
 	}
 	s, err := newSpool(pipe)
 	if err != nil {
