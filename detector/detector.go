@@ -206,6 +206,15 @@ func (d *Detector) place(e *connlog.Event) (*source, *pool) {
 	return d.table.visit(src.Addr().As16(), p, d.now), p
 }
 
+// sized takes the size of a pool from a line that says it was full and not whom
+// it turned away, as other servers write.
+func (d *Detector) sized(e *connlog.Event) {
+	if p := d.pools.of(e.Service, d.now); p != nil && e.Busy > 0 {
+		p.advance(d.now)
+		p.report(e.Busy, e.Threads)
+	}
+}
+
 func (d *Detector) opened(e *connlog.Event) {
 	carried := e.Held > 0
 	if c := d.open[e.Conn]; c != nil {
@@ -357,6 +366,7 @@ func (d *Detector) refused(e *connlog.Event) {
 	}
 	s, p := d.place(e)
 	if s == nil {
+		d.sized(e)
 		return
 	}
 	s.rates.refused += float32(n)

@@ -49,7 +49,7 @@ func (p *Parser) sshUnknown(h *syslogHead, b []byte) error {
 	}
 	k := p.sshKey(addr, n)
 	p.served.note(p.sshProcess(h), h.at, addr, n)
-	p.told.note(p.sshAttempt(h, 'u', k))
+	p.told.put(p.sshAttempt(h, 'u', k), struct{}{})
 	return p.failed(k, h.at, addr, ssh, connlog.FailLogin, user)
 }
 
@@ -72,7 +72,7 @@ func (p *Parser) sshAsked(h *syslogHead, b []byte) error {
 		return ErrSkip // a name
 	}
 	k := p.sshKey(s.addr, s.port)
-	p.told.note(p.sshAttempt(h, 'p', k))
+	p.told.put(p.sshAttempt(h, 'p', k), struct{}{})
 	if p.told.forget(p.sshAttempt(h, 'u', k)) {
 		return p.named(h.at, s.addr)
 	}
@@ -254,32 +254,14 @@ func (p *Parser) sshNameless(h *syslogHead, b []byte) error {
 	return p.named(h.at, s.addr)
 }
 
-// lately remembers a few attempts, and forgets one when another takes its
-// place.
-type lately [64]key
-
-func (l *lately) place(k key) *key { return &l[k%key(len(l))] }
-
-func (l *lately) note(k key) { *l.place(k) = k }
-
-func (l *lately) forget(k key) bool {
-	place := l.place(k)
-	if *place != k {
-		return false
-	}
-	*place = 0
-	return true
-}
-
 // servants remembers whom a process serves, for lines that say only the
-// process. It is small: a process loses its place to another.
-type servants [256]servant
+// process.
+type servants struct{ recent[servant] }
 
 type servant struct {
-	process key
-	at      int64
-	addr    netip.Addr
-	port    uint16
+	at   int64
+	addr netip.Addr
+	port uint16
 }
 
 // maxGrace is the time within which a process is that of the line that named
@@ -287,16 +269,14 @@ type servant struct {
 const maxGrace = 10 * 60 * second
 
 func (t *servants) note(process key, at int64, addr netip.Addr, port uint16) {
-	s := &t[process%key(len(t))]
-	if port == 0 && s.process == process && s.addr == addr {
+	if s, ok := t.get(process); ok && port == 0 && s.addr == addr {
 		port = s.port // a line that does not name it
 	}
-	*s = servant{process: process, at: at, addr: addr, port: port}
+	t.put(process, servant{at: at, addr: addr, port: port})
 }
 
 func (t *servants) of(process key, at int64) (s servant, ok bool) {
-	s = t[process%key(len(t))]
-	if process == 0 || s.process != process || abs(at-s.at) > maxGrace {
+	if s, ok = t.get(process); process == 0 || !ok || abs(at-s.at) > maxGrace {
 		return servant{}, false
 	}
 	return s, true

@@ -84,6 +84,6 @@ func (p *Parser) sshPAM(h *syslogHead) error {
 	if p.spoke&sshSpeaks != 0 {
 		return p.named(h.at, r.addr)
 	}
-	p.told.note(p.sshAttempt(h, 'p', p.sshKey(r.addr, 0)))
+	p.told.put(p.sshAttempt(h, 'p', p.sshKey(r.addr, 0)), struct{}{})
 	return p.refusedByPAM(h.at, ssh, &r)
 }

@@ -31,10 +31,10 @@ type Parser struct {
 	columns []*jsonKey // of a log that names them
 	header  []byte     // the line that named them
 
-	told          lately   // attempts to log in of which one line told
-	served        servants // whom SSH's processes serve
-	dropped       int64    // by SSH, and named, since it began to
-	spoke         speaks   // who writes of itself what PAM writes of it
+	told          recent[struct{}] // attempts to log in of which one line told
+	served        servants         // whom SSH's processes serve
+	dropped       int64            // by SSH, and named, since it began to
+	spoke         speaks           // who writes of itself what PAM writes of it
 	about         Named
 	busy, threads int // that the line of an opening tells
 

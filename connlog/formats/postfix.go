@@ -2,6 +2,7 @@ package formats
 
 import (
 	"bytes"
+	"math"
 	"net/netip"
 	"time"
 
@@ -49,11 +50,38 @@ func (p *Parser) postfixMessage(h *syslogHead) error {
 	case "anvil":
 		return p.anvil(h)
 	case "master":
-		if contains(h.message, "has reached its process limit") {
-			return p.refused(h.at, netip.Addr{}, "smtp", connlog.RefuseBusy)
-		}
+		return p.limitReached(h)
 	}
 	return ErrSkip
+}
+
+// limitReached reads a warning that all processes of a service are busy, which
+// says how many these are. Clients wait, and the warning is not written again
+// for each of them.
+func (p *Parser) limitReached(h *syslogHead) error {
+	b, _ := after(h.message, "warning: service \"")
+	name, rest, ok := cut(b, "\" (")
+	_, limit, reached := cut(rest, ") has reached its process limit \"")
+	digits, _, _ := cutByte(limit, '"')
+	threads, whole := number(digits)
+	if !ok || !reached || !whole || threads < 1 || threads > math.MaxInt32 {
+		return ErrSkip
+	}
+	service := ""
+	switch string(name) {
+	case "smtp", "smtpd", "25":
+		service = "smtp"
+	case "submission", "587":
+		service = "submission"
+	case "smtps", "submissions", "465":
+		service = p.words.of(name)
+	default:
+		return ErrSkip // A service that no client connects to.
+	}
+	e := p.begin(connlog.Refuse, h.at, netip.Addr{}, service)
+	e.Reason, e.Count, e.Busy, e.Threads = connlog.RefuseBusy, 1, int(threads), int(threads)
+	p.send()
+	return nil
 }
 
 // smtpService is smtp, or the name that a line like postfix/submission/smtpd

@@ -34,7 +34,7 @@ Nov 23 12:35:21 mx postfix/smtpd[3]: F00: client=x.example.org[192.0.2.7], sasl_
 Nov 23 12:35:22 mx postfix/smtpd[3]: connect from x.example.org[192.0.2.7]
 Nov 23 12:35:23 mx postfix/smtpd[3]: disconnect from x.example.org[192.0.2.7] ehlo=1 auth=1 mail=1 rcpt=1 data=0/1 commands=4/5
 Nov 23 12:35:24 mx postfix/smtpd[3]: improper command pipelining after AUTH from unknown[192.0.2.8]: QUIT from x[198.51.100.66]`, `
-1123 12:35:16.000 refuse smtp #0 busy
+1123 12:35:16.000 refuse smtp #0 100/100 busy
 1123 12:35:17.000 refuse smtp #0 203.0.113.9 sessions
 1123 12:35:18.250 refuse smtp #0 203.0.113.10 busy
 1123 12:35:19.000 fail smtp #0 192.0.2.7 recipient

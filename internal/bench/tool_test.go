@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"os/exec"
@@ -69,7 +70,7 @@ func (t *tool) run(b *testing.B) {
 
 // tail is what a program said before it failed.
 func tail(err error) []byte {
-	if e, ok := err.(*exec.ExitError); ok {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return e.Stderr
 	}
 	return nil
