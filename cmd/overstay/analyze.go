@@ -54,6 +54,7 @@ type analyzeOptions struct {
 	fromTo    fromTo
 	csv       bool
 	html      string
+	given     []string // the flags that the result depends on
 }
 
 func (o *analyzeOptions) AddFlags(f *pflag.FlagSet) {
@@ -132,7 +133,7 @@ func newAnalyze(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.Logs = g.logs(logs, a.Logs.Format)
+			a.Logs, o.given = g.logs(logs, a.Logs.Format), givenFlags(c.Flags())
 			return o.run(c.Context(), g, a)
 		},
 	}

@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
 
 	"overstay/internal/app"
 )
@@ -14,7 +17,30 @@ func (o *analyzeOptions) page(g *global, a *app.Analysis) error {
 	if o.html == "" {
 		return nil
 	}
-	return writeWhole(o.html, func(w io.Writer) error { return g.ui.page(w, a) })
+	return writeWhole(o.html, func(w io.Writer) error { return g.ui.page(w, a, o.given) })
+}
+
+// givenFlags are the flags of a command line that a result depends on, as they
+// can be given again.
+func givenFlags(flags *pflag.FlagSet) (given []string) {
+	flags.Visit(func(f *pflag.Flag) {
+		switch value := f.Value.(type) {
+		case *threads:
+			for _, one := range value.given {
+				given = append(given, "--threads="+one)
+			}
+		default:
+			switch f.Name {
+			case "html", "csv", "json", "suggest", "top", "most", "by", "level", "verbose":
+				return // They say how it is shown.
+			case "map":
+				given = append(given, "--map="+strings.Trim(value.String(), "[]"))
+				return
+			}
+			given = append(given, "--"+f.Name+"="+value.String())
+		}
+	})
+	return given
 }
 
 // writeWhole writes a file that is there as a whole or, if something fails, as

@@ -70,7 +70,10 @@ func (o *logOptions) logFormat(c *cobra.Command) (f app.LogFormat, err error) {
 }
 
 // threads are sizes of pools as a flag.
-type threads struct{ app.Threads }
+type threads struct {
+	app.Threads
+	given []string
+}
 
 // String is empty: there is no default to tell of.
 func (t *threads) String() string { return "" }
@@ -79,7 +82,10 @@ func (t *threads) String() string { return "" }
 func (t *threads) Type() string { return "threads" }
 
 // Set reads one value of the flag.
-func (t *threads) Set(s string) error { return t.Threads.Set(s) }
+func (t *threads) Set(s string) error {
+	t.given = append(t.given, s)
+	return t.Threads.Set(s)
+}
 
 // logs are the files that a command is to read.
 func (g *global) logs(paths []string, format app.LogFormat) app.Logs {

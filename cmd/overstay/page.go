@@ -15,17 +15,18 @@ import (
 	"overstay/internal/page"
 )
 
-// page writes an analysis as a page that can be sent to somebody.
-func (u *ui) page(w io.Writer, a *app.Analysis) error {
-	return page.Write(w, analysisPage(a, time.Now()))
+// page writes an analysis as a page that can be sent to somebody. It was made
+// with the flags given.
+func (u *ui) page(w io.Writer, a *app.Analysis, given []string) error {
+	return page.Write(w, analysisPage(a, given, time.Now()))
 }
 
 // analysisPage lays out what analyze says: the answer first, then the picture,
 // then the evidence.
-func analysisPage(a *app.Analysis, now time.Time) *page.Page {
+func analysisPage(a *app.Analysis, given []string, now time.Time) *page.Page {
 	p := &page.Page{
 		Title: pageTitle(a), Lead: pageLead(a), Zone: time.Local, // As everything that is printed.
-		Verdicts: pageVerdicts(a), Facts: pageFacts(a),
+		Verdicts: pageVerdicts(a, given), Facts: pageFacts(a),
 		Notes: page.Notes{Title: notesTitle, Lines: pageNotes(a)}, Foot: pageFoot(now),
 	}
 	if c, ok := pageChart(a); ok {
@@ -43,13 +44,13 @@ func analysisPage(a *app.Analysis, now time.Time) *page.Page {
 }
 
 // pageVerdicts are the answers with what to do about each.
-func pageVerdicts(a *app.Analysis) []page.Verdict {
+func pageVerdicts(a *app.Analysis, given []string) []page.Verdict {
 	var all []page.Verdict
 	for _, one := range answers(a) {
 		v := page.Verdict{Tone: toneOf(&one)}
 		v.Word, v.Text = firstWord(one.text)
 		for _, advice := range one.advice {
-			v.Advice = append(v.Advice, page.Advice{Text: advice, Command: commandOf(advice, a)})
+			v.Advice = append(v.Advice, page.Advice{Text: advice, Command: commandOf(advice, a, given)})
 		}
 		all = append(all, v)
 	}

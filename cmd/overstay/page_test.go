@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"overstay/detector/loss"
 	"overstay/internal/app"
 )
@@ -24,7 +26,7 @@ func pageOf(t *testing.T, paths ...string) (*app.Analysis, string) {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if err := (&ui{}).page(&text, a); err != nil {
+	if err := (&ui{}).page(&text, a, nil); err != nil {
 		t.Fatal(err)
 	}
 	return a, text.String()
@@ -139,7 +141,7 @@ func TestCommandOfAnAdvice(t *testing.T) {
 		{"a.log", "Buy threads.", ""},
 	} {
 		a.Read.Each = []app.LogFile{{Name: test.name}}
-		if got := commandOf(test.advice, a); got != test.want {
+		if got := commandOf(test.advice, a, nil); got != test.want {
 			t.Errorf("%s of %s: %q, want %q", test.advice, test.name, got, test.want)
 		}
 	}
@@ -181,5 +183,31 @@ func TestManySuspectsAreOneColour(t *testing.T) {
 	}
 	if ours < .9*all {
 		t.Errorf("the first colour has %.0f %% of the picture", 100*ours/all)
+	}
+}
+
+// TestCommandWithItsFlags gives again what the answer depends on, and nothing
+// that says how it is shown.
+func TestCommandWithItsFlags(t *testing.T) {
+	o := &analyzeOptions{}
+	flags := pflag.NewFlagSet("analyze", pflag.ContinueOnError)
+	o.AddFlags(flags)
+	err := flags.Parse([]string{"--tz", "Europe/Berlin", "--threads", "20", "--threads=imap=5", "--top=3", "--html", "x",
+		"--format=csv", "--map=address=ip,begin=a b", "--suggest"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app.Analysis{}
+	a.Read.Each = []app.LogFile{{Name: "a.log"}}
+	got := commandOf("More: --suggest.", a, givenFlags(flags))
+	for _, want := range []string{" --tz=Europe/Berlin ", " --threads=20 --threads=imap=5 ", " --format=csv ", " --map='address=ip,begin=a b' "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q has no %q", got, want)
+		}
+	}
+	for _, not := range []string{"--top", "--html", "--suggest="} {
+		if strings.Contains(got, not) {
+			t.Errorf("%q has %q", got, not)
+		}
 	}
 }

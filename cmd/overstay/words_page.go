@@ -98,12 +98,17 @@ func pageFacts(a *app.Analysis) []page.Fact {
 	return facts
 }
 
-// commandOf is the command with the flag that an advice names.
-func commandOf(advice string, a *app.Analysis) string {
+// commandOf is the command with the flag that an advice names, beside the flags
+// that the answer depends on.
+func commandOf(advice string, a *app.Analysis, given []string) string {
 	if !strings.Contains(advice, "--suggest") {
 		return ""
 	}
 	command := "overstay analyze --suggest"
+	for _, flag := range given {
+		name, value, _ := strings.Cut(flag, "=")
+		command += " " + name + "=" + quoted(value)
+	}
 	for _, f := range a.Read.Each {
 		name := quoted(f.Name)
 		if f.Name == app.StdinName {
