@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -170,6 +171,9 @@ func (o *analyzeOptions) verify(c *cobra.Command, g *global) (a app.AnalyzeOptio
 	a.Question = o.question()
 	a.Question.Singles = -1 // What each ban alone would avert is the business of why.
 	if o.html != "" {
+		if _, err := os.Stat(filepath.Dir(o.html)); err != nil { // Said before hours of reading.
+			return a, usage(c, "--html: %w", err)
+		}
 		a.Buckets = pageBuckets
 	}
 	return a, nil
