@@ -28,14 +28,14 @@ var oracleSQL string
 // the same of the fold, to the last microsecond, however the log is read: with
 // any number of workers, any size of chunk, and cut into any files.
 func TestSQLAgrees(t *testing.T) {
-	seeds, allWorkers := uint64(4), []int{1, 2, 3, 8}
+	seeds, length, allWorkers := uint64(4), 1200, []int{1, 2, 3, 8}
 	if raceOn {
-		seeds, allWorkers = 1, []int{3}
+		seeds, length, allWorkers = 1, 500, []int{3} // SQL itself is slow then.
 	}
 	var seen sqlSeen
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			lines := houseLog(seed, 1200)
+			lines := houseLog(seed, length)
 			want := askSQL(t, lines)
 			seen.add(want)
 			rng := rand.New(rand.NewPCG(seed, 5))
@@ -53,7 +53,7 @@ func TestSQLAgrees(t *testing.T) {
 			}
 		})
 	}
-	if !t.Failed() && !seen.everything() {
+	if !t.Failed() && !raceOn && !seen.everything() {
 		t.Errorf("not much of a log: %+v", seen)
 	}
 }
