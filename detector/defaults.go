@@ -60,9 +60,12 @@ const (
 // open in reserve. Three times what it usually takes is more than the threads
 // of one sender have on average, whatever slow step there is.
 //
-// The last line lets those be who get work done: who has proven as many
-// connections in the last quarter of an hour as it sits on now is not banned.
-// See sharedHogging.
+// Who has proven as many connections in the last quarter of an hour as it sits
+// on now gets work done and is not banned. See sharedHogging.
+//
+// The last line is for holders who come back once they were sent away: they are
+// no rush any more, and nobody gets past them. A single source that sits on a
+// twenty-fifth of the pool, and on four threads, is no victim among others.
 func threadHogging() Policy {
 	return Policy{
 		Name: "thread-hogging",
@@ -71,7 +74,8 @@ func threadHogging() Policy {
 && unproven.mean_age >= max(1.5, 3 * ` + usualFew + `)
 && unproven.open * unproven.mean_age >= 10
 && unproven.open > 15 * proven15
-&& ` + guilty,
+&& (` + guilty + `
+ || unproven.open >= max(4, 0.04 * pool.threads))`,
 		Averts:   true,
 		Action:   Ban,
 		Duration: 10 * time.Minute,
