@@ -33,7 +33,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(commandEnv) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"overstay": main, "scenario": scenario})
+	testscript.Main(inUTC{m}, map[string]func(){"overstay": main, "scenario": scenario})
+}
+
+// inUTC runs the tests of this process with UTC as the local zone, set before
+// any of them: every time.Now reads it, in whatever goroutine.
+type inUTC struct{ *testing.M }
+
+func (m inUTC) Run() int {
+	time.Local = time.UTC
+	return m.M.Run()
 }
 
 // scenario writes the log of one of the traffic's scenarios to standard output:

@@ -118,9 +118,6 @@ func fixedEvidence(name string) detector.Evidence {
 
 // TestWhyGolden holds the words of why to a file: -update writes it.
 func TestWhyGolden(t *testing.T) {
-	local := time.Local
-	time.Local = time.UTC
-	defer func() { time.Local = local }()
 	now := newYear.Add(3 * time.Hour)
 	for file, show := range map[string]func(u *ui) error{
 		"why.txt":        func(u *ui) error { return u.why(fixedWhy("www", 40), 5, now) },
