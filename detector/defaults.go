@@ -61,7 +61,10 @@ const (
 // of one sender have on average, whatever slow step there is.
 //
 // Who has proven as many connections in the last quarter of an hour as it sits
-// on now gets work done and is not banned. See sharedHogging.
+// on now may be an office, and is let be if its proofs came at a fair price:
+// below five seconds of unproven threads each, or six times what is usual. A
+// holder that asks for a page now and then pays more. With ten proofs for each
+// thread it is let be at any price. See sharedHogging.
 //
 // The last line is for holders who come back once they were sent away: they are
 // no rush any more, and nobody gets past them. A single source that sits on a
@@ -73,7 +76,8 @@ func threadHogging() Policy {
 && unproven.open >= max(2, 0.04 * pool.threads)
 && unproven.mean_age >= max(1.5, 3 * ` + usualFew + `)
 && unproven.open * unproven.mean_age >= 10
-&& unproven.open > 15 * proven15
+&& (unproven.open > 15 * proven15
+ || unproven.open > 1.5 * proven15 && 60 * unproven.load15 >= max(5, 6 * ` + usualFew + `) * proven15)
 && (` + guilty + `
  || unproven.open >= max(4, 0.04 * pool.threads))`,
 		Averts:   true,

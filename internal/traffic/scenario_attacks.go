@@ -32,7 +32,24 @@ func holdingScenarios() []Scenario {
 		returning(),
 		insiderBehindOne(),
 		insiderInNet(),
+		probingHolders(),
 	}
+}
+
+// probingHolders look like a tool for tests of slow requests: each address asks
+// for a whole page now and then, to see whether the server still answers. They
+// come one after the other, so that the first have asked often before the pool
+// is full.
+func probingHolders() Scenario {
+	groups := []Group{visitors(200)}
+	for i, a := range Addresses(at("203.0.113.60"), 15) {
+		hold, probe := attackers(Holding, WWW, 9, a), attackers(Ordinary, WWW, 1, a)
+		hold.From += time.Duration(i) * 4 * time.Second
+		probe.From, probe.Every, probe.Hold = hold.From, 3*time.Second, 20*time.Millisecond
+		groups = append(groups, hold, probe)
+	}
+	return scene("probing-holders", "15 addresses hold nine threads each, and ask for a page every three seconds.",
+		Attack, tenMinutes, web(100), groups...)
 }
 
 // returning is an attack in five waves, with longer pauses between them than
