@@ -60,6 +60,13 @@ type Digest interface {
 	Observe(*connlog.Event)
 }
 
+// Visits is a Digest that takes in what stands for a connection's events, where
+// the parser is a [Visitor]. A visit is valid until Visit returns.
+type Visits interface {
+	Digest
+	Visit(*connlog.Visit)
+}
+
 // HeadBytes is how much of a file is looked at before it is read.
 const HeadBytes = 64 << 10
 
@@ -94,6 +101,13 @@ type Parser interface {
 type Placed interface {
 	Parser
 	Place(at uint64)
+}
+
+// A Visitor is a parser of lines some of which tell a connection in full. Visits
+// gives these to visit, in place of their events, and the others to emit.
+type Visitor interface {
+	Parser
+	Visits(line []byte, emit func(*connlog.Event), visit func(*connlog.Visit)) error
 }
 
 // Compression of an input, as its first bytes tell.

@@ -11,6 +11,7 @@ type worker struct {
 	parser  Parser
 	batch   *Batch
 	emit    func(*connlog.Event)
+	visit   func(*connlog.Visit) // to the batch's digest, which takes them
 }
 
 func newWorker(o *Options) *worker {
@@ -26,6 +27,10 @@ func newWorker(o *Options) *worker {
 		*slot = *e
 		slot.Services = services
 		w.batch.keep(slot)
+	}
+	w.visit = func(v *connlog.Visit) {
+		w.batch.used += v.Events()
+		w.batch.Digest.(Visits).Visit(v)
 	}
 	return w
 }
@@ -94,9 +99,21 @@ func (w *worker) parserFor(in *input) Parser {
 	return w.parser
 }
 
+// parserOf returns what reads a line in the way that the batch's digest likes
+// best.
+func (w *worker) parserOf(b *Batch, p Parser) func(line []byte) error {
+	if visitor, ok := p.(Visitor); ok {
+		if _, ok := b.Digest.(Visits); ok {
+			return func(line []byte) error { return visitor.Visits(line, w.emit, w.visit) }
+		}
+	}
+	return func(line []byte) error { return p.Parse(line, w.emit) }
+}
+
 func (w *worker) parseForeign(b *Batch, p Parser) {
 	longest, most := w.options.MaxLineBytes, w.options.maxEvents()
 	placed, _ := p.(Placed)
+	parse := w.parserOf(b, p)
 	skips := b.in.format.Skips
 	for len(b.rest) > 0 && b.roomFor(most) {
 		at, place := b.offset, b.place
@@ -108,7 +125,7 @@ func (w *worker) parseForeign(b *Batch, p Parser) {
 		if placed != nil {
 			placed.Place(place)
 		}
-		switch err := p.Parse(line, w.emit); {
+		switch err := parse(line); {
 		case err == nil:
 		case skips != nil && skips(err):
 			b.came.skipped++

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"time"
@@ -41,6 +42,8 @@ type Parser struct {
 	firstConn, nextConn uint64
 	emit                func(*connlog.Event)
 	event               connlog.Event
+	visits              func(*connlog.Visit) // nil: as events
+	visit               connlog.Visit
 }
 
 // Parse gives the events of one line to emit. An event is valid until emit
@@ -50,13 +53,24 @@ type Parser struct {
 // ErrOrphan, ErrForged or ErrMalformed; none of them changes how the next line
 // is read. The line is only read, and not kept.
 func (p *Parser) Parse(line []byte, emit func(*connlog.Event)) error {
+	return p.parse(line, emit, nil)
+}
+
+// Visits is Parse for who needs no more of a connection that one line tells in
+// full than a [connlog.Visit] has: visit is given that in place of its events.
+// It is valid until visit returns.
+func (p *Parser) Visits(line []byte, emit func(*connlog.Event), visit func(*connlog.Visit)) error {
+	return p.parse(line, emit, visit)
+}
+
+func (p *Parser) parse(line []byte, emit func(*connlog.Event), visits func(*connlog.Visit)) error {
 	for n := len(line); n > 0 && (line[n-1] == '\n' || line[n-1] == '\r'); n-- {
 		line = line[:n-1]
 	}
 	if len(line) > maxLine {
 		return ErrMalformed
 	}
-	p.emit = emit
+	p.emit, p.visits = emit, visits
 	if len(line) > 0 && line[0] == bom[0] {
 		line = trimBOM(line)
 	}
@@ -116,9 +130,8 @@ type visit struct {
 	addr     netip.Addr
 	port     uint16
 	service  string
-	from, to int64 // microseconds
-	proven   connlog.By
-	provenAt int64 // 0: when it ended
+	from, to int64      // microseconds
+	proven   connlog.By // when it ended
 	fails    connlog.What
 	times    int // of the failure
 	user     []byte
@@ -130,30 +143,33 @@ type visit struct {
 // maxFails is the number of failures that one line is believed.
 const maxFails = 100
 
-// tell sends the events of a visit.
+// tell sends the events of a visit, or what stands for them.
 func (p *Parser) tell(v *visit) {
 	if v.from > v.to || v.to-v.from > maxSpan {
 		v.from = v.to // nobody believes such a duration
 	}
-	n := p.number()
-	e := p.begin(connlog.Open, v.from, v.addr, v.service)
-	e.Conn, e.ClientPort = n, v.port
-	p.send()
-	times := 0
+	n, times := p.number(), 0
 	if v.fails != "" {
 		times = min(max(v.times, 1), maxFails)
 	}
+	if p.visits != nil {
+		p.visit = connlog.Visit{
+			Conn: n, Client: v.addr, Service: cmp.Or(p.service, v.service), Fails: times, Proven: v.proven != "",
+			From: time.UnixMicro(v.from).UTC(), To: time.UnixMicro(v.to).UTC(),
+		}
+		p.visits(&p.visit)
+		return
+	}
+	e := p.begin(connlog.Open, v.from, v.addr, v.service)
+	e.Conn, e.ClientPort = n, v.port
+	p.send()
 	for range times {
 		e = p.begin(connlog.Fail, v.to, v.addr, v.service)
 		e.Conn, e.What, e.User = n, v.fails, p.words.of(v.user)
 		p.send()
 	}
 	if v.proven != "" {
-		at := v.provenAt
-		if at == 0 {
-			at = v.to
-		}
-		e = p.begin(connlog.Proven, min(max(at, v.from), v.to), v.addr, v.service)
+		e = p.begin(connlog.Proven, v.to, v.addr, v.service)
 		e.Conn, e.By, e.User = n, v.proven, p.words.of(v.user)
 		p.send()
 	}

@@ -144,6 +144,14 @@ func (f *Fold) granule(us int64) int64 {
 }
 
 func (f *Fold) closed(n *note, name string) {
+	if n.marks&endProves != 0 {
+		for range n.busy {
+			f.failed(n, name)
+		}
+		if n.marks&isProven != 0 {
+			f.proved(n, name)
+		}
+	}
 	if s, ok := f.open.take(n.conn); ok {
 		f.ended(&s, f.journal.now, n.marks&isProven != 0)
 		return

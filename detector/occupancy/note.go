@@ -3,6 +3,7 @@ package occupancy
 import (
 	"encoding/binary"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -38,7 +39,9 @@ const (
 	isProven // or a continued start
 	busyRefusal
 	sessionsRefusal
-	isMoved // an opening that was told too late for its place
+	isMoved   // an opening that was told too late for its place
+	endProves // a close whose connection, if it was proven, was so at its end
+	opensToo  // a close that stands for the opening as well
 )
 
 // Notes are events in the order of a log, written down for a Fold or a
@@ -46,6 +49,7 @@ const (
 // value is empty and ready. Notes keep no part of an event but its strings.
 type Notes struct {
 	all   []note
+	stand uint64              // for how many events more
 	lists [][]connlog.Service // of start and beat lines
 	names names
 }
@@ -103,7 +107,7 @@ func (n *names) find(text string) uint16 {
 
 // Reset empties the notes and keeps their room.
 func (n *Notes) Reset() {
-	n.all = n.all[:0]
+	n.all, n.stand = n.all[:0], 0
 	clear(n.lists)
 	n.lists = n.lists[:0]
 	if len(n.names.texts) > mostNames {
@@ -117,21 +121,47 @@ func (n *Notes) Reset() {
 // fewNotes are as many as there is room for at first.
 const fewNotes = 64
 
-// Len is the number of events that were noted down.
-func (n *Notes) Len() int { return len(n.all) }
+// Events is the number of events that were noted down.
+func (n *Notes) Events() uint64 { return uint64(len(n.all)) + n.stand }
 
-// Observe notes down the next event.
-func (n *Notes) Observe(e *connlog.Event) {
+// next returns room for a note. It holds an old one.
+func (n *Notes) next() *note {
 	if len(n.all) == cap(n.all) {
 		n.all = slices.Grow(n.all, fewNotes)
 	}
 	n.all = n.all[:len(n.all)+1]
-	to := &n.all[len(n.all)-1] // It holds an old note.
+	return &n.all[len(n.all)-1]
+}
+
+// Visit notes down a connection that was told of when it was over. Such notes
+// are for an Order, which puts the opening in its place; told says that the
+// opening was noted down before.
+func (n *Notes) Visit(v *connlog.Visit, told bool) {
+	from, to := microsOf(v.From), microsOf(v.To)
+	*n.next() = note{
+		at: to, conn: v.Conn, kind: connlog.Close, extra: max(to-from, 0), busy: small(v.Fails),
+		service: n.names.of(v.Service), boot: n.names.of(""), marks: endProves,
+	}
+	one := &n.all[len(n.all)-1]
+	n.stand += uint64(v.Events() - 1)
+	if one.place(v.Client); v.Proven {
+		one.marks |= isProven
+	}
+	if told {
+		n.stand--
+	} else {
+		one.marks |= opensToo
+	}
+}
+
+// Observe notes down the next event.
+func (n *Notes) Observe(e *connlog.Event) {
+	to := n.next()
 	to.at, to.seq, to.conn, to.kind = microsOf(e.Time), e.Seq, e.Conn, e.Kind
 	to.service, to.boot = n.names.of(e.Service), n.names.of(e.Boot)
 	to.busy, to.threads = small(e.Busy), small(e.Threads)
 	to.extra, to.marks = 0, 0
-	to.place(e)
+	to.place(e.ClientIP)
 	switch e.Kind {
 	case connlog.Open, connlog.Close:
 		to.extra = max(e.Held.Microseconds(), 0)
@@ -156,12 +186,12 @@ func (n *Notes) Observe(e *connlog.Event) {
 }
 
 // place notes whose event it is.
-func (n *note) place(e *connlog.Event) {
-	if !e.ClientIP.IsValid() {
+func (n *note) place(client netip.Addr) {
+	if !client.IsValid() {
 		n.address = place{}
 		return
 	}
-	n.address = placeOf(e.ClientIP.As16())
+	n.address = placeOf(client.As16())
 	n.marks |= hasAddress
 	if n.address.high == 0 && n.address.low>>32 == 0xffff {
 		n.marks |= isIPv4

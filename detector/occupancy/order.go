@@ -42,6 +42,7 @@ type Order struct {
 type waiter struct {
 	at    int64
 	place int32
+	opens bool // the opening that a close stands for
 }
 
 // NewOrder returns an empty Order that gives notes to take, which are valid
@@ -65,19 +66,31 @@ func (o *Order) Add(n *Notes) {
 			o.lists = append(o.lists, n.lists[one.extra])
 			one.extra = int64(len(o.lists) - 1)
 		}
+		if one.marks&opensToo != 0 {
+			at := one.at - one.extra
+			if at < o.reached {
+				o.late++
+				at = o.reached
+			}
+			o.wait(waiter{at, place, true})
+		}
 		if one.at < o.reached {
-			o.late++
+			o.late += one.events()
 			if one.kind == connlog.Open {
 				one.extra += o.reached - one.at
 				one.marks |= isMoved
 			}
 			one.at = o.reached
 		}
-		o.fresh = append(o.fresh, waiter{one.at, place})
-		if len(o.fresh) == o.most {
-			o.sort()
-			o.release(len(o.waiting) - o.most)
-		}
+		o.wait(waiter{one.at, place, false})
+	}
+}
+
+// wait lets one wait, and others go for it if too many do.
+func (o *Order) wait(w waiter) {
+	if o.fresh = append(o.fresh, w); len(o.fresh) == o.most {
+		o.sort()
+		o.release(len(o.waiting) - o.most)
 	}
 }
 
@@ -121,6 +134,26 @@ func (o *Order) sort() {
 	o.waiting, o.room, o.fresh = all, old[:0], o.fresh[:0]
 }
 
+// opening makes a close the opening that it stands for, which is told at a time.
+func (n *note) opening(at int64) {
+	from := n.at - n.extra
+	n.kind, n.at, n.extra, n.busy = connlog.Open, at, at-from, 0
+	if n.marks &= hasAddress | isIPv4; n.extra > 0 {
+		n.marks |= isMoved
+	}
+}
+
+// events is for how many of those that come together the note stands.
+func (n *note) events() uint64 {
+	switch {
+	case n.marks&endProves == 0:
+		return 1
+	case n.marks&isProven == 0:
+		return 1 + uint64(n.busy)
+	}
+	return 2 + uint64(n.busy)
+}
+
 // atOnce is the number of notes that are given away together: they stay in the
 // memory that is near.
 const atOnce = 512
@@ -132,7 +165,12 @@ func (o *Order) release(n int) {
 		o.out.names.texts = o.names.texts
 		for _, w := range o.waiting[begin:min(begin+atOnce, n)] {
 			o.out.all = append(o.out.all, *o.store.at(w.place))
-			if one := &o.out.all[len(o.out.all)-1]; one.kind == connlog.Start || one.kind == connlog.Beat {
+			one := &o.out.all[len(o.out.all)-1]
+			if w.opens {
+				one.opening(w.at)
+				continue // Its close will come.
+			}
+			if one.kind == connlog.Start || one.kind == connlog.Beat {
 				list := o.lists[one.extra]
 				o.lists[one.extra] = nil
 				one.extra = int64(len(o.out.lists))

@@ -34,11 +34,15 @@ func (p *piece) reset() {
 
 func (p *piece) observe(e *connlog.Event) {
 	p.notes.Observe(e)
-	if p.from.IsZero() || e.Time.Before(p.from) {
-		p.from = e.Time
+	p.spans(e.Time, e.Time)
+}
+
+func (p *piece) spans(from, to time.Time) {
+	if p.from.IsZero() || from.Before(p.from) {
+		p.from = from
 	}
-	if e.Time.After(p.to) {
-		p.to = e.Time
+	if to.After(p.to) {
+		p.to = to
 	}
 }
 
@@ -70,10 +74,20 @@ func (d *digest) Observe(e *connlog.Event) {
 	}
 }
 
+// Visit takes in the next connection. Only other servers' logs have some.
+func (d *digest) Visit(v *connlog.Visit) {
+	told := d.early.has(v.Conn)
+	if d.long.wantsHeld(v.To.Sub(v.From)) {
+		d.lasted = append(d.lasted, longVisit(v))
+	}
+	d.head.notes.Visit(v, told)
+	d.head.spans(v.From, v.To)
+}
+
 // digested takes in a batch of a connection log.
 func (r *reading) digested(d *digest) {
 	if r.newer {
-		r.Newer += uint64(d.head.notes.Len())
+		r.Newer += d.head.notes.Events()
 	} else {
 		r.piece(&d.head)
 	}
@@ -92,10 +106,10 @@ func (r *reading) piece(p *piece) {
 
 // counted counts a piece; false if there is nothing in it.
 func (r *reading) counted(p *piece) bool {
-	if p.notes.Len() == 0 {
+	if p.notes.Events() == 0 {
 		return false
 	}
-	r.events += uint64(p.notes.Len())
+	r.events += p.notes.Events()
 	r.spans(p.from)
 	r.spans(p.to)
 	return true

@@ -236,7 +236,16 @@ type lines struct {
 
 // Parse reads a line.
 func (l *lines) Parse(line []byte, emit func(*connlog.Event)) error {
-	err := l.Parser.Parse(line, emit)
+	return l.counted(l.Parser.Parse(line, emit))
+}
+
+// Visits reads a line.
+func (l *lines) Visits(line []byte, emit func(*connlog.Event), visit func(*connlog.Visit)) error {
+	return l.counted(l.Parser.Visits(line, emit, visit))
+}
+
+// counted counts what is wrong with a line.
+func (l *lines) counted(err error) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, formats.ErrOrphan):

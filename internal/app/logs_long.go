@@ -44,13 +44,22 @@ func newLongest() *longest {
 // wants reports whether the close of a connection tells that it was long. The
 // connection log tells of beginnings when they happen.
 func (l *longest) wants(e *connlog.Event) bool {
-	return l != nil && e.Kind == connlog.Close && e.Boot == "" && e.Held.Microseconds() >= l.least.Load()
+	return e.Kind == connlog.Close && e.Boot == "" && l.wantsHeld(e.Held)
+}
+
+func (l *longest) wantsHeld(held time.Duration) bool {
+	return l != nil && held.Microseconds() >= l.least.Load()
 }
 
 // longOf is the connection that a close tells of.
 func longOf(e *connlog.Event) long {
 	held := e.Held.Microseconds()
 	return long{opened: e.Time.UnixMicro() - held, held: held, conn: e.Conn, addr: e.ClientIP, service: e.Service}
+}
+
+func longVisit(v *connlog.Visit) long {
+	from := v.From.UnixMicro()
+	return long{opened: from, held: v.To.UnixMicro() - from, conn: v.Conn, addr: v.Client, service: v.Service}
 }
 
 func (l *longest) add(some ...long) {
@@ -88,10 +97,15 @@ func newEarly(l *longest) *early {
 
 // tells reports whether an event is a beginning that was told already.
 func (e *early) tells(event *connlog.Event) bool {
-	if e == nil || event.Kind != connlog.Open || event.Boot != "" {
+	return event.Kind == connlog.Open && event.Boot == "" && e.has(event.Conn)
+}
+
+// has reports whether the beginning of a connection was told already.
+func (e *early) has(conn uint64) bool {
+	if e == nil {
 		return false
 	}
-	_, ok := e.conns[event.Conn]
+	_, ok := e.conns[conn]
 	return ok
 }
 
