@@ -47,6 +47,11 @@ func foreignLog(name string, size int) []byte {
 	return []byte(out.String())
 }
 
+// visits are notes of connections and events.
+type visits struct{ occupancy.Notes }
+
+func (v *visits) Visit(one *connlog.Visit) { v.Notes.Visit(one, false) }
+
 // BenchmarkForeign reads logs of other servers and computes everything.
 func BenchmarkForeign(b *testing.B) {
 	for _, name := range []string{"haproxy", "nginx-time", "postfix"} {
@@ -83,13 +88,13 @@ func BenchmarkForeign(b *testing.B) {
 				order := occupancy.NewOrder(0, fold.Take)
 				r := bulk.NewReader([]bulk.Input{{Name: name, From: bytes.NewReader(text)}}, bulk.Options{
 					Format: func(string, []byte) (bulk.Format, error) { return format, nil },
-					Digest: func() bulk.Digest { return new(occupancy.Notes) },
+					Digest: func() bulk.Digest { return new(visits) },
 				})
 				for batch, err := range r.Batches(b.Context()) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					order.Add(batch.Digest.(*occupancy.Notes))
+					order.Add(&batch.Digest.(*visits).Notes)
 				}
 				order.Flush()
 				keep(1, begun)
