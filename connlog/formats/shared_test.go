@@ -47,7 +47,7 @@ var noLogs = map[string]string{
 func sharedLogs() map[string]sharedLog {
 	const (
 		trapped, guessed, let = `"cowrie.session.connect"`, `"cowrie.login.failed"`, `"cowrie.login.success"`
-		flow                  = `"event_type":"flow".*"proto":"TCP"`
+		flow                  = `"event_type":"flow".*"proto":"TCP".*"tcp_flags_tc":".[2367abef]".*"state":"[^s]` // not syn_sent, syn_recv
 		zeek                  = `\ttcp\t([^\t]*\t){4}(S[1-3]|SF|SH|SHR|RS)`
 		zeekJSON              = `"proto":"tcp".*"conn_state":"(S[1-3]|SF|SHR?|RS)`
 		connect               = `smtpd\[\d+\]: connect from \S+\[[0-9a-f.:]+\]`
