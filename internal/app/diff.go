@@ -54,21 +54,22 @@ func (d *PolicyDiff) Equal() bool {
 	return len(d.OnlyOld)+len(d.OnlyNew)+len(d.Changed) == 0
 }
 
-// DiffPolicies applies the policies of two configurations to the same logs,
-// which are read once.
-func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.Question) (*PolicyDiff, error) {
-	one, err := before.newInquiry(false)
-	if err != nil {
-		return nil, err
-	}
-	two, err := after.newInquiry(false)
-	if err != nil {
-		return nil, err
-	}
+// DiffPolicies applies the policies of two configurations to the same logs, in
+// one reading.
+func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.Question) (_ *PolicyDiff, err error) {
 	d := &PolicyDiff{}
-	d.Read, err = logs.read(ctx, func(e *connlog.Event) {
-		one.observe(e)
-		two.observe(e)
+	var one, two *inquiry
+	d.Read, err = logs.read(ctx, func() (_ func(*connlog.Event), err error) {
+		if one, err = before.newInquiry(false); err != nil {
+			return nil, err
+		}
+		if two, err = after.newInquiry(false); err != nil {
+			return nil, err
+		}
+		return func(e *connlog.Event) {
+			one.observe(e)
+			two.observe(e)
+		}, nil
 	})
 	if err != nil {
 		return nil, err

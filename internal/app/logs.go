@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,10 +67,31 @@ type reader struct {
 	long  *longest // if not nil, is told of long connections
 }
 
-// read hands over every event of the logs. A file that cannot be read is said
-// in the result and ends nothing; the error is that of a log without events.
-func (l Logs) read(ctx context.Context, event func(*connlog.Event)) (LogsRead, error) {
-	return l.pass(ctx, reader{number: 1, event: func(e *connlog.Event, _ where) { event(e) }})
+// read hands over every event of the logs to what begin makes before the first
+// one, and makes anew if the logs are read again. A file that cannot be read is
+// said in the result and ends nothing; the error is that of a log without
+// events, or of begin.
+func (l Logs) read(ctx context.Context, begin func() (func(*connlog.Event), error)) (read LogsRead, err error) {
+	l, forget, err := l.kept(false)
+	if err != nil {
+		return read, err
+	}
+	defer forget()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var event func(*connlog.Event)
+	var failed error
+	read, err = l.pass(ctx, reader{
+		number: 1,
+		begin: func(formats.Gives) {
+			if event, failed = begin(); failed != nil {
+				event = func(*connlog.Event) {}
+				stop()
+			}
+		},
+		event: func(e *connlog.Event, _ where) { event(e) },
+	})
+	return read, cmp.Or(failed, err)
 }
 
 // pass is read for any reader. One that can begin anew does so if some events

@@ -3,9 +3,11 @@ package app_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
+	"overstay/detector"
 	"overstay/detector/occupancy"
 	"overstay/internal/app"
 )
@@ -62,4 +64,62 @@ func TestLongConnectionsInALogOfEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("convert", read, b.Occupancy)
+}
+
+// many bans who holds five threads.
+const many = `
+[detector]
+default_policies = false
+[[policy]]
+name = "many"
+when = "open >= 5"
+action = "ban"
+duration = "30m"
+`
+
+// TestLongConnectionsAreJudgedWhereTheyBegan wants of all that judges a log what
+// analyze says of it.
+func TestLongConnectionsAreJudgedWhereTheyBegan(t *testing.T) {
+	logs := app.Logs{Paths: []string{writeFile(t, "long.log", longLog())}, Format: app.LogFormat{Threads: app.Threads{Each: 5}}}
+	cfg := configOf(t, many)
+	fifth, holder := newYear.Add(5*time.Second), netip.MustParsePrefix("203.0.113.9/32")
+	check := func(what string, read app.LogsRead, decisions ...detector.Decision) {
+		t.Helper()
+		if read.Late != 0 || len(decisions) != 1 || !decisions[0].At.Equal(fifth) || decisions[0].Source != holder {
+			t.Errorf("%s: %d events late; %d decisions: %s", what, read.Late, len(decisions), asJSON(t, decisions))
+		}
+	}
+	a, err := app.Analyze(t.Context(), cfg, app.AnalyzeOptions{Logs: logs, Decide: true, Question: few})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("analyze", a.Read, a.Decisions...)
+
+	d, err := app.DiffPolicies(t.Context(), cfg, configOf(t, "[detector]\ndefault_policies = false\n"), logs, few)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old []detector.Decision
+	for _, u := range d.OnlyOld {
+		old = append(old, u.Decision)
+	}
+	check("policy diff", d.Read, old...)
+
+	r, err := app.ExplainSource(t.Context(), cfg, holder, app.WhyOptions{Logs: logs, Question: few})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("why ADDRESS", r.Read, r.Decisions...)
+	if !r.Seen.First.Equal(newYear.Add(time.Second)) || r.Seen.Opened != 5 {
+		t.Errorf("why ADDRESS: %d connections, the first at %v", r.Seen.Opened, r.Seen.First)
+	}
+
+	w, err := app.ExplainWhy(t.Context(), cfg, app.WhyOptions{Logs: logs, Question: few})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("why", w.Read, a.Decisions...)
+	if len(w.Reports) != 1 || len(w.Reports[0].Idle) != 1 || !w.Reports[0].Idle[0].Since.Equal(fifth) {
+		t.Errorf("why: %s", asJSON(t, w.Reports))
+	}
 }

@@ -100,16 +100,22 @@ func (e *OutOfRangeError) Error() string { return "the log has nothing of that t
 
 // ExplainWhy says why clients were refused.
 func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
-	in, err := cfg.newInquiry(true)
-	if err != nil {
-		return nil, err
-	}
 	w := &Why{}
-	if in.allowed, w.Waiting, err = cfg.allowList(ctx); err != nil && o.Logs.Logger != nil {
+	allowed, waiting, err := cfg.allowList(ctx)
+	if err != nil && o.Logs.Logger != nil {
 		// The log can be explained without it.
 		o.Logs.Logger.Warn("allow list not read: who is on it may be suspected", "error", err)
 	}
-	if w.Read, err = cfg.readFor(ctx, o, in.observe); err != nil {
+	w.Waiting = waiting
+	var in *inquiry
+	w.Read, err = cfg.readFor(ctx, o, func() (_ func(*connlog.Event), err error) {
+		if in, err = cfg.newInquiry(true); err != nil {
+			return nil, err
+		}
+		in.allowed = allowed
+		return in.observe, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	pools, err := in.poolsNamed(o.Pool)
@@ -232,9 +238,13 @@ func (o WhyOptions) inOrder(from, to time.Time) error {
 const leadIn = 15 * time.Minute
 
 // readFor reads the logs that are named, or reads the configuration's back.
-func (c *Config) readFor(ctx context.Context, o WhyOptions, event func(*connlog.Event)) (LogsRead, error) {
+func (c *Config) readFor(ctx context.Context, o WhyOptions, begin func() (func(*connlog.Event), error)) (LogsRead, error) {
 	if len(o.Logs.Paths) > 0 {
-		return o.Logs.read(ctx, event)
+		return o.Logs.read(ctx, begin)
+	}
+	event, err := begin()
+	if err != nil {
+		return LogsRead{}, err
 	}
 	now := time.Now()
 	back := o.Last

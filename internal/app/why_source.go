@@ -76,15 +76,18 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	if err := r.guard(cfg); err != nil {
 		return nil, err
 	}
-	in, err := cfg.newInquiry(false)
-	if err != nil {
-		return nil, err
-	}
-	in.only = source
-	seen := newSighting(source)
-	r.Read, err = cfg.readFor(ctx, o, func(e *connlog.Event) {
-		in.observe(e)
-		seen.observe(e)
+	var in *inquiry
+	var seen *sighting
+	var err error
+	r.Read, err = cfg.readFor(ctx, o, func() (_ func(*connlog.Event), err error) {
+		if in, err = cfg.newInquiry(false); err != nil {
+			return nil, err
+		}
+		in.only, seen = source, newSighting(source)
+		return func(e *connlog.Event) {
+			in.observe(e)
+			seen.observe(e)
+		}, nil
 	})
 	if err != nil {
 		return nil, err
