@@ -58,12 +58,12 @@ func (p *Parser) haproxyMessage(b []byte) error {
 	if v.addr, v.port, ok = addressPort(word); !ok {
 		return ErrSkip
 	}
-	date, b, ok := cut(b[1:], "] ")
-	if !ok {
+	b = b[1:]
+	at, n, err := p.stamps.clf(b)
+	if err != nil {
 		return ErrMalformed
 	}
-	at, n, err := p.stamps.clf(date)
-	if err != nil || n != len(date) {
+	if b, ok = after(b[n:], "] "); !ok {
 		return ErrMalformed
 	}
 	v.from = at

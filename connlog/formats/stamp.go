@@ -29,6 +29,7 @@ type stamps struct {
 type minute struct {
 	text  [20]byte
 	begin int64 // seconds since 1970
+	east  int64 // seconds that the zone is ahead then
 }
 
 // knows says whether the minute is that of the text.
@@ -37,6 +38,8 @@ func (m *minute) knows(text []byte) bool { return string(m.text[:len(text)]) == 
 func (m *minute) learn(text []byte, begin time.Time) {
 	copy(m.text[:], text)
 	m.begin = begin.Unix()
+	_, east := begin.Zone()
+	m.east = int64(east)
 }
 
 const second = 1_000_000 // microseconds
@@ -116,8 +119,7 @@ func (s *stamps) iso(b []byte) (at int64, n int, err error) {
 	east, zone, ok := offset(b[n:])
 	if ok {
 		// The minute was taken as of the options' zone.
-		_, local := time.Unix(s.dated.begin, 0).In(s.location).Zone()
-		at += (int64(local) - east) * second
+		at += (s.dated.east - east) * second
 	}
 	return at, n + zone, nil
 }
@@ -220,8 +222,7 @@ func (s *stamps) clf(b []byte) (at int64, n int, err error) {
 	if n < len(b) && b[n] == ' ' {
 		east, zone, ok := offset(b[n+1:])
 		if ok {
-			_, local := time.Unix(s.common.begin, 0).In(s.location).Zone()
-			at, n = at+(int64(local)-east)*second, n+1+zone
+			at, n = at+(s.common.east-east)*second, n+1+zone
 		}
 	}
 	return at, n, nil
