@@ -1,9 +1,6 @@
 package connlog
 
-import (
-	"net/netip"
-	"time"
-)
+import "net/netip"
 
 // Visit is a connection that a log tells of when it is over, in one line. It
 // stands for the connection's events: its opening, its failures and its proof
@@ -12,7 +9,7 @@ type Visit struct {
 	Conn     uint64
 	Client   netip.Addr
 	Service  string
-	From, To time.Time
+	From, To int64 // microseconds since 1970, From not after To
 	Fails    int
 	Proven   bool
 }

@@ -154,8 +154,7 @@ func (p *Parser) tell(v *visit) {
 	}
 	if p.visits != nil {
 		p.visit = connlog.Visit{
-			Conn: n, Client: v.addr, Service: cmp.Or(p.service, v.service), Fails: times, Proven: v.proven != "",
-			From: time.UnixMicro(v.from).UTC(), To: time.UnixMicro(v.to).UTC(),
+			Conn: n, Client: v.addr, Service: cmp.Or(p.service, v.service), From: v.from, To: v.to, Fails: times, Proven: v.proven != "",
 		}
 		p.visits(&p.visit)
 		return

@@ -59,7 +59,7 @@ type Notes struct {
 type names struct {
 	texts  []string
 	places map[string]uint16 // of all, where there are more than a few
-	last   [4]uint16         // of a service and of a boot, by their length
+	last   [8]uint16         // of a service and of a boot, by their length
 }
 
 const (
@@ -69,7 +69,7 @@ const (
 
 // of returns the place of a text.
 func (n *names) of(text string) uint16 {
-	last := &n.last[len(text)&3]
+	last := &n.last[len(text)&7]
 	if int(*last) < len(n.texts) && n.texts[*last] == text {
 		return *last
 	}
@@ -137,16 +137,16 @@ func (n *Notes) next() *note {
 // are for an Order, which puts the opening in its place; told says that the
 // opening was noted down before.
 func (n *Notes) Visit(v *connlog.Visit, told bool) {
-	from, to := microsOf(v.From), microsOf(v.To)
-	*n.next() = note{
-		at: to, conn: v.Conn, kind: connlog.Close, extra: max(to-from, 0), busy: small(v.Fails),
-		service: n.names.of(v.Service), boot: n.names.of(""), marks: endProves,
-	}
-	one := &n.all[len(n.all)-1]
-	n.stand += uint64(v.Events() - 1)
+	one := n.next()
+	one.kind, one.marks = connlog.Close, endProves
+	one.at = believed(v.To)
+	one.extra = max(one.at-believed(v.From), 0)
+	one.seq, one.conn, one.busy, one.threads = 0, v.Conn, small(v.Fails), 0
+	one.service, one.boot = n.names.of(v.Service), n.names.of("")
 	if one.place(v.Client); v.Proven {
 		one.marks |= isProven
 	}
+	n.stand += uint64(v.Events() - 1)
 	if told {
 		n.stand--
 	} else {
@@ -213,6 +213,9 @@ func microsOf(t time.Time) int64 {
 	second := min(max(t.Unix(), firstMicro/micros), lastMicro/micros-1)
 	return second*micros + int64(t.Nanosecond()/1000)
 }
+
+// believed is a time that a log line can have.
+func believed(us int64) int64 { return min(max(us, firstMicro), lastMicro-1) }
 
 func timeOf(us int64) time.Time { return time.UnixMicro(us).UTC() }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"math"
 	"time"
 
 	"overstay/connlog"
@@ -24,27 +25,21 @@ type digest struct {
 // piece is a part of a batch, with the time it spans.
 type piece struct {
 	notes    occupancy.Notes
-	from, to time.Time
+	from, to int64 // microseconds since 1970, if there is a note
 }
 
 func (p *piece) reset() {
 	p.notes.Reset()
-	p.from, p.to = time.Time{}, time.Time{}
+	p.from, p.to = math.MaxInt64, math.MinInt64
 }
 
 func (p *piece) observe(e *connlog.Event) {
 	p.notes.Observe(e)
-	p.spans(e.Time, e.Time)
+	at := e.Time.UnixMicro()
+	p.spans(at, at)
 }
 
-func (p *piece) spans(from, to time.Time) {
-	if p.from.IsZero() || from.Before(p.from) {
-		p.from = from
-	}
-	if to.After(p.to) {
-		p.to = to
-	}
-}
+func (p *piece) spans(from, to int64) { p.from, p.to = min(p.from, from), max(p.to, to) }
 
 // Reset empties it for the next batch.
 func (d *digest) Reset() {
@@ -77,7 +72,7 @@ func (d *digest) Observe(e *connlog.Event) {
 // Visit takes in the next connection. Only other servers' logs have some.
 func (d *digest) Visit(v *connlog.Visit) {
 	told := d.early.has(v.Conn)
-	if d.long.wantsHeld(v.To.Sub(v.From)) {
+	if d.long.wantsHeld(v.To - v.From) {
 		d.lasted = append(d.lasted, longVisit(v))
 	}
 	d.head.notes.Visit(v, told)
@@ -110,8 +105,8 @@ func (r *reading) counted(p *piece) bool {
 		return false
 	}
 	r.events += p.notes.Events()
-	r.spans(p.from)
-	r.spans(p.to)
+	r.spans(time.UnixMicro(p.from).UTC())
+	r.spans(time.UnixMicro(p.to).UTC())
 	return true
 }
 
@@ -122,7 +117,7 @@ func (r *reading) foreign(d *digest) {
 		r.to.long.add(d.lasted...)
 	}
 	for _, p := range []*piece{&d.head, &d.rest} {
-		r.tell(p.to, r.note)
+		r.tell(time.UnixMicro(p.to), r.note)
 		if r.counted(p) {
 			r.noted.Add(&p.notes)
 		}

@@ -44,12 +44,11 @@ func newLongest() *longest {
 // wants reports whether the close of a connection tells that it was long. The
 // connection log tells of beginnings when they happen.
 func (l *longest) wants(e *connlog.Event) bool {
-	return e.Kind == connlog.Close && e.Boot == "" && l.wantsHeld(e.Held)
+	return e.Kind == connlog.Close && e.Boot == "" && l.wantsHeld(e.Held.Microseconds())
 }
 
-func (l *longest) wantsHeld(held time.Duration) bool {
-	return l != nil && held.Microseconds() >= l.least.Load()
-}
+// wantsHeld is wants for microseconds held.
+func (l *longest) wantsHeld(held int64) bool { return l != nil && held >= l.least.Load() }
 
 // longOf is the connection that a close tells of.
 func longOf(e *connlog.Event) long {
@@ -58,8 +57,7 @@ func longOf(e *connlog.Event) long {
 }
 
 func longVisit(v *connlog.Visit) long {
-	from := v.From.UnixMicro()
-	return long{opened: from, held: v.To.UnixMicro() - from, conn: v.Conn, addr: v.Client, service: v.Service}
+	return long{opened: v.From, held: v.To - v.From, conn: v.Conn, addr: v.Client, service: v.Service}
 }
 
 func (l *longest) add(some ...long) {
