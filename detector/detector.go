@@ -16,7 +16,7 @@ type Options struct {
 	Level connlog.Level
 	// MaxSources is the number of sources without open connections that are
 	// remembered, 100,000 if zero. Those with open connections always are. Each
-	// takes some 330 bytes, and up to 160 more if it comes all day.
+	// takes some 250 bytes, and up to 160 more if it comes all day.
 	MaxSources int
 	// MaxConns is the number of open connections that are followed, 100,000 if
 	// zero. Further ones are counted and skipped.

@@ -20,8 +20,7 @@ func TestIndexIsAMap(t *testing.T) {
 			case s != want[k]:
 				t.Fatalf("%v is %v, want %v", k, s, want[k])
 			case s == nil:
-				want[k] = &source{key: k}
-				x.add(want[k])
+				want[k] = x.add(k)
 			case r.IntN(3) > 0:
 				x.remove(s)
 				delete(want, k)

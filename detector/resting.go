@@ -13,13 +13,43 @@ import "github.com/hashicorp/golang-lru/v2/simplelru"
 // is when its turn comes to be dropped that it moves instead (Corbato's "A Paging
 // Experiment with the Multics System", 1968, has the same for one queue).
 //
-// It is put together from the parts of golang-lru because that one's own 2Q
-// takes a lock and looks up each key twice, and there is one user here.
+// So both are plain queues of sources, which takes far less room than golang-lru's
+// own 2Q, and no source is looked up to be moved.
 type resting struct {
 	size, recentSize int
-	recent, frequent *simplelru.LRU[*source, struct{}]
+	recent, frequent line
 	dropped          *simplelru.LRU[key, struct{}]
-	most             int // sources that recent had since it was made
+}
+
+// line is a queue of sources, each of which knows who is behind it.
+type line struct {
+	first, last *source
+	n           int
+}
+
+// add puts a source at the end.
+func (l *line) add(s *source) {
+	if l.last == nil {
+		l.first = s
+	} else {
+		l.last.behind = s
+	}
+	l.last = s
+	l.n++
+}
+
+// next takes out the first source; nil if there is none.
+func (l *line) next() *source {
+	s := l.first
+	if s == nil {
+		return nil
+	}
+	l.first, s.behind = s.behind, nil
+	if l.first == nil {
+		l.last = nil
+	}
+	l.n--
+	return s
 }
 
 // A quarter of the room is for sources seen once, and half as many names of
@@ -42,33 +72,8 @@ const (
 )
 
 func newResting(size int) (*resting, error) {
-	q := &resting{size: size, recentSize: size / recentShare}
-	var err error
-	if q.recent, err = simplelru.NewLRU[*source, struct{}](size, nil); err != nil {
-		return nil, err
-	}
-	if q.frequent, err = simplelru.NewLRU[*source, struct{}](size, nil); err != nil {
-		return nil, err
-	}
-	q.dropped, err = simplelru.NewLRU[key, struct{}](max(size/droppedShare, 1), nil)
-	return q, err
-}
-
-// shrink gives back the room of recent once it has less than half of what it
-// had: before anybody has come again all sources are in it, and a map keeps
-// the size it once had. It costs as much as half of the moves that led to it.
-func (q *resting) shrink() {
-	if q.most < 1024 || q.recent.Len() > q.most/2 {
-		return
-	}
-	smaller, err := simplelru.NewLRU[*source, struct{}](q.size, nil)
-	if err != nil {
-		return // The old one goes on.
-	}
-	for _, s := range q.recent.Keys() { // the oldest first
-		smaller.Add(s, struct{}{})
-	}
-	q.recent, q.most = smaller, smaller.Len()
+	dropped, err := simplelru.NewLRU[key, struct{}](max(size/droppedShare, 1), nil)
+	return &resting{size: size, recentSize: size / recentShare, dropped: dropped}, err
 }
 
 // add puts in a source that is in no queue, and returns the one that had to go
@@ -77,11 +82,10 @@ func (q *resting) add(s *source) (dropped *source) {
 	known := q.dropped.Remove(s.key)
 	dropped = q.makeRoom(known)
 	if known {
-		q.frequent.Add(s, struct{}{})
+		q.frequent.add(s)
 		s.queue = queueFrequent
 	} else {
-		q.recent.Add(s, struct{}{})
-		q.most = max(q.most, q.recent.Len())
+		q.recent.add(s)
 		s.queue = queueRecent
 	}
 	return dropped
@@ -94,21 +98,20 @@ func (q *resting) makeRoom(forFrequent bool) *source {
 		return nil
 	}
 	for {
-		n := q.recent.Len()
-		from := q.frequent
+		n := q.recent.n
+		from := &q.frequent
 		if n > q.recentSize || n > 0 && n == q.recentSize && !forFrequent {
-			from = q.recent
+			from = &q.recent
 		}
-		s, _, ok := from.RemoveOldest()
+		s := from.next()
 		switch {
-		case !ok:
+		case s == nil:
 			return nil
 		case s.queue&seenAgain != 0:
 			s.queue = queueFrequent
-			q.frequent.Add(s, struct{}{})
-			q.shrink()
+			q.frequent.add(s)
 			continue
-		case from == q.recent:
+		case from == &q.recent:
 			q.dropped.Add(s.key, struct{}{})
 		}
 		s.queue = queueNone
@@ -116,4 +119,4 @@ func (q *resting) makeRoom(forFrequent bool) *source {
 	}
 }
 
-func (q *resting) len() int { return q.recent.Len() + q.frequent.Len() }
+func (q *resting) len() int { return q.recent.n + q.frequent.n }

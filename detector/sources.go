@@ -29,6 +29,11 @@ type source struct {
 	few      few
 	hold     *holding // nil: it holds no thread
 	watch    *watch   // nil: no condition holds for it
+	behind   *source  // the next one in its queue
+	number   uint32   // in table.index
+	known    bool     // it is in there
+
+	_ [3]byte // three cache lines, of 64 bytes
 }
 
 // advance runs the figures up to now, which the source's pool has reached.
@@ -84,8 +89,8 @@ func (t *table) visit(addr [16]byte, p *pool, now int64) *source {
 		s.advance(now, p)
 		return s
 	}
-	s := &source{key: k, at: now, first: unixSeconds(now)}
-	t.index.add(s)
+	s := t.index.add(k)
+	s.at, s.first = now, unixSeconds(now)
 	t.rest(s)
 	return s
 }
@@ -97,8 +102,8 @@ func (t *table) peek(k key) *source { return t.index.get(k) }
 // holds a thread.
 func (t *table) rest(s *source) {
 	if dropped := t.resting.add(s); dropped != nil && dropped.hold == nil {
-		t.index.remove(dropped)
 		t.windows.release(dropped)
+		t.index.remove(dropped)
 	}
 }
 

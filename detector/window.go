@@ -102,20 +102,11 @@ func weight(age, size uint32, passed float64) float64 {
 	}
 }
 
-// windows holds the windows of all sources. They are named by number, from 1
-// on; a source knows its first one.
+// windows holds the windows of all sources; a source knows the number of its
+// first one.
 type windows struct {
-	pages [][]window
-	made  uint32
+	pages[window]
 	spare uint32 // the first of those to be used again
-}
-
-// windowsPerPage makes a page fill whole pages of memory.
-const windowsPerPage = 2048
-
-func (ws *windows) at(n uint32) *window {
-	n--
-	return &ws.pages[n/windowsPerPage][n%windowsPerPage]
 }
 
 // find returns the window of a kind in the list that begins at first, or nil.
@@ -183,11 +174,7 @@ func (ws *windows) take() uint32 {
 		ws.spare = ws.at(n).next
 		return n
 	}
-	if ws.made%windowsPerPage == 0 {
-		ws.pages = append(ws.pages, make([]window, windowsPerPage))
-	}
-	ws.made++
-	return ws.made
+	return ws.more()
 }
 
 // release takes back what a source has that is forgotten.
