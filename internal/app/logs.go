@@ -176,7 +176,9 @@ func newReading(l *Logs, to reader) *reading {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
 	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow, Max: orderRoom}, r.ordered)
-	r.noted = occupancy.NewOrder(orderRoom/2, to.notes) // It lets up to twice as many wait.
+	// It lets up to twice as many wait, and three events may be two there: what is
+	// in its place in the first reading is so in the second.
+	r.noted = occupancy.NewOrder(orderRoom/3, to.notes)
 	if l.memory != nil {
 		l.memory.read++
 		r.early = l.memory.early
