@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -170,8 +169,8 @@ func (o *analyzeOptions) verify(c *cobra.Command, g *global) (a app.AnalyzeOptio
 	a.Top, a.Service, a.Decide = o.top, o.service, o.policy != "" || o.suggest
 	a.Question = o.question()
 	a.Question.Singles = -1 // What each ban alone would avert is the business of why.
-	if o.html != "" {
-		if _, err := os.Stat(filepath.Dir(o.html)); err != nil { // Said before hours of reading.
+	if c.Flags().Changed("html") {
+		if err := verifyPage(o.html); err != nil {
 			return a, usage(c, "--html: %w", err)
 		}
 		a.Buckets = pageBuckets
@@ -202,27 +201,30 @@ func (o *analyzeOptions) run(ctx context.Context, g *global, a app.AnalyzeOption
 		return err
 	}
 	var suggested []app.Suggested
+	var unlisted error // It is no reason to keep back what hours of reading told.
 	if o.suggest {
-		if suggested, err = o.suggestions(ctx, g, analysis); err != nil {
-			return err
-		}
+		suggested, unlisted = o.suggestions(ctx, g, analysis)
 	}
-	err = errors.Join(o.page(g, analysis), o.print(g, analysis, suggested), analysis.Read.Err())
+	err = errors.Join(o.page(g, analysis), o.print(g, analysis, suggested, o.suggest && unlisted == nil), unlisted, analysis.Read.Err())
 	if err == nil && analysis.Attack() {
 		return foundError{}
 	}
 	return err
 }
 
-// print writes the result in the form that is asked for.
-func (o *analyzeOptions) print(g *global, a *app.Analysis, suggested []app.Suggested) error {
+// print writes the result in the form that is asked for; listed says whether
+// the list was asked.
+func (o *analyzeOptions) print(g *global, a *app.Analysis, suggested []app.Suggested, listed bool) error {
 	switch {
 	case o.csv:
+		if listed {
+			g.ui.suggestedCount(suggested)
+		}
 		return g.ui.analysisCSV(a, o.level)
 	case g.ui.json:
-		return g.ui.printJSON(viewAnalysis(a, suggested, o.suggest))
+		return g.ui.printJSON(viewAnalysis(a, suggested, listed))
 	}
-	return g.ui.analysis(a, analysisShown{most: o.most, top: o.top, level: o.level, suggested: suggested, suggest: o.suggest})
+	return g.ui.analysis(a, analysisShown{most: o.most, top: o.top, level: o.level, suggested: suggested, suggest: listed})
 }
 
 // suggestions puts what was decided on the list of the configuration in force,

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"overstay/internal/app"
 )
@@ -43,17 +47,64 @@ func givenFlags(flags *pflag.FlagSet) (given []string) {
 	return given
 }
 
+// verifyPage says what is in the way of a page before hours of reading.
+func verifyPage(path string) error {
+	switch path {
+	case "":
+		return errors.New("a page needs the name of a file")
+	case "-":
+		return errors.New("a page goes into a file, and so does one that is to go on: /dev/stdout")
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a directory", path)
+	case err == nil && !info.Mode().IsRegular():
+		return nil
+	case err == nil && info.Size() > 0 && !isPage(path): // Such as a log, of a command line in which the page's name was forgotten.
+		return fmt.Errorf("%s is there and is no page: name another file", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	folder := filepath.Dir(path)
+	if err := unix.Access(folder, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "write in", Path: folder, Err: err}
+	}
+	return nil
+}
+
+// isPage reports whether a file may be written over by a page: it is one.
+func isPage(path string) bool {
+	const begin = "<!doctype html"
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	head := make([]byte, len(begin))
+	_, err = io.ReadFull(f, head)
+	return errors.Join(err, f.Close()) == nil && strings.EqualFold(string(head), begin)
+}
+
 // writeWhole writes a file that is there as a whole or, if something fails, as
-// it was before. What is no file, such as a pipe, is written to as it is.
+// it was before, with the rights that it had. What is no file, such as a pipe,
+// is written to as it is.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
+	const readable = 0o666 // Less the umask: a page is made to be handed on.
+	mode := fs.FileMode(readable)
+	if info, err := os.Stat(path); err == nil {
+		if !info.Mode().IsRegular() {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			return errors.Join(write(f), f.Close())
+		}
+		mode = info.Mode().Perm()
+		if path, err = filepath.EvalSymlinks(path); err != nil {
 			return err
 		}
-		return errors.Join(write(f), f.Close())
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
@@ -62,8 +113,10 @@ func writeWhole(path string, write func(io.Writer) error) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	const readable = 0o644 // It is made to be handed on.
-	if err := errors.Join(write(f), f.Chmod(readable), f.Sync(), f.Close()); err != nil {
+	if mode != readable {
+		err = f.Chmod(mode)
+	}
+	if err := errors.Join(err, write(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

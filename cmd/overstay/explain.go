@@ -30,6 +30,7 @@ func explain(err error) (what, hint string) {
 	var operators *app.OperatorError
 	var noEvents *app.NoEventsError
 	var noPool *app.NoPoolError
+	var noService *app.NoServiceError
 	var outOfRange *app.OutOfRangeError
 	var unsized *app.UnsizedError
 	var format *app.FormatError
@@ -57,9 +58,13 @@ func explain(err error) (what, hint string) {
 		what = "it is banned as part of " + sourceText(inside.Net.Prefix)
 		hint = insideHint(inside.Prefix, inside.Net.Prefix)
 	case errors.As(err, &noEvents):
-		hint = "Formats that are known, and what each can tell: overstay formats. One that is not recognised can be named with --format."
-	case errors.As(err, &noPool), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
-		hint = "More: overstay why --help"
+		hint = noEventsHint(noEvents)
+	case errors.As(err, &noPool), errors.As(err, &noService):
+		// It names those that there are.
+	case errors.Is(err, app.ErrMomentOrder):
+		hint = "A time without a zone is this machine's; 15:04 and 2h count from the log's end."
+	case errors.Is(err, app.ErrStdinAlone):
+		hint = "Read the files alone, or all of them by: cat LOG... | overstay ... -"
 	case errors.As(err, &outOfRange):
 		hint = "It tells of " + spanText(outOfRange.From, outOfRange.To) + "."
 	case errors.As(err, &operators), errors.Is(err, errOperatorsUnknown):
@@ -74,8 +79,12 @@ func explain(err error) (what, hint string) {
 		hint = "Say so with --threads " + unsized.Pool + "=N."
 	case errors.Is(err, app.ErrFormatUnknown):
 		hint = "Formats that are known, and what each can tell: overstay formats. To name one: --format."
-	case isLog(what) && errors.Is(err, fs.ErrNotExist):
+	case strings.HasPrefix(what, "connection log: ") && errors.Is(err, fs.ErrNotExist):
 		hint = "Name the log, or the folder it is in with --state. serve writes it."
+	case isLog(what) && errors.Is(err, fs.ErrPermission):
+		hint = "Give this user the right to read it."
+	case isLog(what) && errors.Is(err, syscall.ENOTDIR):
+		hint = "A part of the path is a file, not a folder."
 	default:
 		hint = causeHint(err)
 	}
@@ -85,6 +94,17 @@ func explain(err error) (what, hint string) {
 // isLog reports whether an error is about a log that a command is to read.
 func isLog(what string) bool {
 	return strings.HasPrefix(what, "log ") || strings.HasPrefix(what, "connection log: ")
+}
+
+// noEventsHint says what to do about a log in which there is nothing to read.
+func noEventsHint(err *app.NoEventsError) string {
+	switch {
+	case err.Newer:
+		return "Read it by the version that wrote it, or a newer one."
+	case err.Lines == 0:
+		return ""
+	}
+	return "Formats that are known, and what each can tell: overstay formats. To name one: --format. What is wrong with the first lines: -v."
 }
 
 // causeHint finds the way out of an error by its cause.

@@ -58,13 +58,14 @@ func exitCode(err error) int {
 	var config *app.ConfigError
 	var unreadable *unreadableError
 	var noPool *app.NoPoolError
+	var noService *app.NoServiceError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &found):
 		return exitFound
 	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &unreadable),
-		errors.As(err, &noPool), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
+		errors.As(err, &noPool), errors.As(err, &noService), errors.Is(err, app.ErrMomentOrder), errors.Is(err, app.ErrStdinAlone):
 		return exitUsage
 	default:
 		return exitFailed

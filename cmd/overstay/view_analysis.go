@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"overstay/banlist"
@@ -177,8 +178,13 @@ func told(known bool, n float64) *float64 {
 	if !known {
 		return nil
 	}
+	n = meant(n)
 	return &n
 }
+
+// meant is a number without the noise of its sum: to the millionth, as fine as
+// the time is that it is made of.
+func meant(n float64) float64 { return math.Round(n*1e6) / 1e6 }
 
 func viewPeak(g formats.Gives, p occupancy.Peak) *peakView {
 	if !g.Durations {
@@ -194,7 +200,7 @@ func viewHolders(all []occupancy.Holder, level string, g formats.Gives) []holder
 			Rank: h.Rank, Source: sourceText(h.Source), Level: level, Members: h.Members, Connections: h.Connections,
 			ThreadSeconds: told(g.Durations, h.ThreadTime.Seconds()), Share: told(g.Durations, h.Share), Load: told(g.Durations, h.Load),
 			OpenAtEnd: h.OpenAtEnd, Proven: h.Proven, Unproven: told(g.Durations && g.Outcomes, h.Unproven.Seconds()),
-			Refused: h.Refused, Fails: h.Fails, Blame: h.Blame, First: h.First, Last: h.Last,
+			Refused: h.Refused, Fails: h.Fails, Blame: meant(h.Blame), First: h.First, Last: h.Last,
 		}
 		if g.Durations {
 			v.Peak = &rangeView{h.Peak.Low, h.Peak.High}

@@ -67,9 +67,9 @@ func refusedBy(r *occupancy.Report, pool string) (busy uint64, most string) {
 func silence(a *app.Analysis) answer {
 	switch {
 	case a.Unexplained == app.NoOpenings:
-		return answer{text: "No verdict: this log tells of failures and what else it was written for, not of each connection. Sources are ranked " + byText(a) + "."}
+		return answer{text: "No verdict: this log tells of failures and what else it was written for, not of each connection. Sources are ranked " + byText(a.By) + "."}
 	case a.Unexplained == app.NoDurations:
-		return answer{text: "No verdict: this log does not tell how long a connection held its thread. Sources are ranked " + byText(a) + "."}
+		return answer{text: "No verdict: this log does not tell how long a connection held its thread. Sources are ranked " + byText(a.By) + "."}
 	case !a.Gives().Refusals:
 		return answer{text: "No verdict: this log does not tell whom the server turned away. What it tells is who held its threads."}
 	}
@@ -113,6 +113,9 @@ func banAdvice(r *cause.Report) string {
 }
 
 // byText says what sources are ranked by.
-func byText(a *app.Analysis) string {
-	return "by " + strings.NewReplacer("_", " ", "fails", "failures").Replace(string(a.By))
+func byText(by occupancy.By) string { return "by " + figureText(by) }
+
+// figureText names a figure.
+func figureText(by occupancy.By) string {
+	return strings.NewReplacer("_", " ", "fails", "failures", "refused", "refusals").Replace(string(by))
 }

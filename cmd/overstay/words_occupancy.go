@@ -188,6 +188,10 @@ func holderColumns(all []occupancy.Holder, level string, by occupancy.By, g form
 // rankings prints who held most, addresses and nets.
 func (u *ui) rankings(a *app.Analysis, o analysisShown) {
 	r := a.Occupancy
+	if text := unrankedText(a); text != "" {
+		u.print("")
+		u.paragraph("", "", "%s", text)
+	}
 	if o.level != levelNet {
 		u.ranking(a, r.Ranking, levelAddress, r.Sources)
 	}
@@ -195,7 +199,9 @@ func (u *ui) rankings(a *app.Analysis, o analysisShown) {
 	if o.level == "" {
 		// A net of one address says nothing that this does not say.
 		nets = slices.DeleteFunc(slices.Clone(nets), func(h occupancy.Holder) bool { return h.Members < 2 })
-		all = len(nets)
+		if all = len(nets); len(r.Nets) < r.NetCount {
+			all = uncounted
+		}
 		if o.top > 0 {
 			nets = nets[:min(len(nets), max(o.top/2, 1))]
 		}
@@ -207,6 +213,10 @@ func (u *ui) rankings(a *app.Analysis, o analysisShown) {
 		u.services(r.Services, a.Gives())
 	}
 }
+
+// uncounted is the length of a list that is longer than what is printed of it,
+// nobody knows by how much.
+const uncounted = -1
 
 func (u *ui) ranking(a *app.Analysis, list []occupancy.Holder, level string, all int) {
 	if len(list) == 0 {
@@ -227,7 +237,46 @@ func (u *ui) ranking(a *app.Analysis, list []occupancy.Holder, level string, all
 	}
 	u.print("")
 	u.table(head, rows)
-	u.more(len(list), all, ": --top 0 prints all")
+	const how = ": --top 0 prints all"
+	if all == uncounted {
+		u.print("  and more" + how)
+		return
+	}
+	u.more(len(list), all, how)
+}
+
+// unrankedText says that the log has nothing of what it is to be ranked by,
+// nothing if it has.
+func unrankedText(a *app.Analysis) string {
+	list := a.Occupancy.Ranking
+	switch {
+	case a.Untold != "":
+		return "Ranked " + byText(a.By) + ": this log does not tell of " + figureText(a.Untold) + "."
+	case len(list) == 0 || figureOf(&list[0], a.By) > 0:
+		return ""
+	case a.Gives().Durations && a.By != occupancy.ByThreadTime:
+		return "Ranked " + byText(a.By) + ", of which this log has none, and so " + byText(occupancy.ByThreadTime) + "."
+	}
+	return "Ranked " + byText(a.By) + ", of which this log has none, and so by address."
+}
+
+// figureOf is the figure of a source that it is ranked by.
+func figureOf(h *occupancy.Holder, by occupancy.By) float64 {
+	switch by {
+	case occupancy.ByConnections:
+		return float64(h.Connections)
+	case occupancy.ByPeak:
+		return float64(h.Peak.Low)
+	case occupancy.ByLoad:
+		return h.Load
+	case occupancy.ByBlame:
+		return h.Blame
+	case occupancy.ByFails:
+		return float64(h.Fails)
+	case occupancy.ByRefused:
+		return float64(h.Refused)
+	}
+	return h.ThreadTime.Seconds()
 }
 
 // services prints what each service came to.

@@ -202,9 +202,12 @@ func holdersTitle(a *app.Analysis, level string) string {
 }
 
 func holdersCaption(a *app.Analysis, level string) string {
-	text := "Ranked " + byText(a) + "."
+	text := "Ranked " + byText(a.By) + "."
 	if level == levelNet {
-		text = "Nets of which more than one address was there, ranked " + byText(a) + "."
+		text = "Nets of which more than one address was there, ranked " + byText(a.By) + "."
+	}
+	if unranked := unrankedText(a); unranked != "" && level == levelAddress {
+		text = unranked
 	}
 	if a.Gives().Durations {
 		text += " The bar is the share of all thread time."

@@ -16,17 +16,29 @@ func (u *ui) suggested(all []app.Suggested) {
 		u.print("Nothing to suggest.")
 		return
 	}
-	waiting := 0
 	for i := range all {
-		s := &all[i]
-		if s.Result.Outcome == banlist.Waiting {
-			waiting++
-		}
-		u.row("%-9s %s", outcomeWord(s), suggestedText(s))
+		u.row("%-9s %s", outcomeWord(&all[i]), suggestedText(&all[i]))
 	}
-	if waiting > 0 {
+	if waiting(all) > 0 {
 		u.hint("Approve or reject: overstay review approve|reject ID|ADDRESS|all. More: overstay review show ADDRESS")
 	}
+}
+
+// suggestedCount tells the same in a line, beside a result that has no place
+// for it.
+func (u *ui) suggestedCount(all []app.Suggested) {
+	n := waiting(all)
+	u.say("%d suggested, %d left out. What waits for you: overstay review list", n, len(all)-n)
+}
+
+// waiting counts those that were put on the list.
+func waiting(all []app.Suggested) (n int) {
+	for i := range all {
+		if all[i].Result.Outcome == banlist.Waiting {
+			n++
+		}
+	}
+	return n
 }
 
 func outcomeWord(s *app.Suggested) string {

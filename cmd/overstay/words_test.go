@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/loss"
+	"overstay/detector/occupancy"
 )
 
 // TestTopSharesTheScreen wants nets on a small screen, and no empty lines
@@ -71,5 +73,20 @@ func TestNarrowedIsSaidOfNets(t *testing.T) {
 	e.Level = detector.LevelAddress
 	if slices.ContainsFunc(evidenceWords(e), narrower) {
 		t.Error("said of an address")
+	}
+}
+
+// TestFiguresWithoutNoise wants what was meant by a sum of parts.
+func TestFiguresWithoutNoise(t *testing.T) {
+	third := 1.0 / 3
+	h := occupancy.Holder{Share: third, Load: .1 + .2, Blame: .1 + .7 + .2, ThreadTime: 1234567 * time.Microsecond}
+	v := viewHolders([]occupancy.Holder{h}, levelAddress, formats.Gives{Durations: true})[0]
+	for _, c := range []struct {
+		got  float64
+		want string
+	}{{*v.Share, "0.333333"}, {*v.Load, "0.3"}, {v.Blame, "1"}, {*v.ThreadSeconds, "1.234567"}} {
+		if text := decimalText(&c.got); text != c.want {
+			t.Errorf("%s, want %s", text, c.want)
+		}
 	}
 }

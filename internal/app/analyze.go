@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"overstay/connlog"
@@ -37,9 +38,10 @@ type AnalyzeOptions struct {
 // held, why, and what policies would have done.
 type Analysis struct {
 	Read LogsRead
-	// By is what is ranked by, Occupancy what everybody held.
-	By        occupancy.By
-	Occupancy *occupancy.Report
+	// By is what is ranked by, Occupancy what everybody held. Untold, if not
+	// empty, is what was to be ranked by, of which the logs tell nothing.
+	By, Untold occupancy.By
+	Occupancy  *occupancy.Report
 	// Timeline of those who held most, Shown, in its order. Together are those
 	// whom policies found, in order, if they are too many to be shown one by one.
 	Timeline []occupancy.Bucket
@@ -114,10 +116,17 @@ func Analyze(ctx context.Context, cfg *Config, o AnalyzeOptions) (_ *Analysis, e
 
 // NoServiceError is a service of which the log does not tell, or not in the time
 // that counts.
-type NoServiceError struct{ Name string }
+type NoServiceError struct {
+	Name  string
+	Known []string // those of which it tells; empty if that is not known
+}
 
 func (e *NoServiceError) Error() string {
-	return fmt.Sprintf("the log tells of nothing that came to a service %q", e.Name)
+	text := fmt.Sprintf("the log tells of nothing that came to a service %q", e.Name)
+	if len(e.Known) > 0 {
+		text += "; it has " + strings.Join(e.Known, ", ")
+	}
+	return text
 }
 
 // study is one analysis in the making.
@@ -187,9 +196,27 @@ func (s *study) addUp(ctx context.Context) (err error) {
 	}
 	s.rank()
 	if s.options.Service != "" && len(s.Occupancy.Services) == 0 {
-		return &NoServiceError{Name: s.options.Service}
+		return s.noService(ctx)
 	}
 	return nil
+}
+
+// noService reads the log again for the services that there are in the time
+// that counts.
+func (s *study) noService(ctx context.Context) error {
+	err := &NoServiceError{Name: s.options.Service}
+	if s.logs.onlyOnce() {
+		return err
+	}
+	s.options.Service = ""
+	s.begin(s.Read.Gives)
+	if _, failed := s.logs.pass(ctx, reader{number: s.pass(), notes: func(n *occupancy.Notes) { s.fold.Take(n) }}); failed != nil {
+		return failed
+	}
+	for _, one := range s.fold.Report(occupancy.ByThreadTime, 1).Services {
+		err.Known = append(err.Known, one.Service)
+	}
+	return err
 }
 
 // rank makes the report. A log that tells of connections only if its server was
@@ -201,6 +228,9 @@ func (s *study) rank() {
 		g.Durations = g.Durations && all.ThreadTime > 0
 	}
 	s.By = s.options.By
+	if s.By != "" && !tells(s.Read.Gives, s.By) {
+		s.By, s.Untold = "", s.By
+	}
 	if s.By == "" {
 		s.By = bestFigure(s.Read.Gives)
 	}
@@ -235,6 +265,17 @@ func bestFigure(g formats.Gives) occupancy.By {
 		return occupancy.ByConnections
 	}
 	return occupancy.ByFails
+}
+
+// tells reports whether logs have a figure to rank by.
+func tells(g formats.Gives, by occupancy.By) bool {
+	switch by {
+	case occupancy.ByThreadTime, occupancy.ByPeak, occupancy.ByLoad, occupancy.ByBlame:
+		return g.Durations
+	case occupancy.ByConnections:
+		return g.Opens
+	}
+	return true // There may be none.
 }
 
 // again reads the log a second time, if there is something to judge or to show.
@@ -313,15 +354,13 @@ func (s *study) pool() string {
 	return s.pools.of(s.options.Service)
 }
 
-// wanted reports whether a decision is of a time and a pool that count.
+// wanted reports whether a decision is in force in the time that counts, if
+// only at its beginning, and of a pool that counts.
 func (s *study) wanted(d *detector.Decision) bool {
 	pool := s.pool()
-	return s.counts(d.At) && (pool == "" || d.Evidence.Pool == pool)
-}
-
-// counts reports whether a time is of those that count.
-func (s *study) counts(t time.Time) bool {
-	return (s.from.IsZero() || !t.Before(s.from)) && (s.to.IsZero() || !t.After(s.to))
+	began := s.to.IsZero() || !d.At.After(s.to)
+	lasts := s.from.IsZero() || !d.At.Before(s.from) || d.Duration == 0 || d.At.Add(d.Duration).After(s.from)
+	return began && lasts && (pool == "" || d.Evidence.Pool == pool)
 }
 
 // servicePools knows which pool a service takes its threads from.

@@ -19,7 +19,7 @@ func (l Logs) several() bool {
 	return n > 1
 }
 
-// inputs are the files to read, each once.
+// inputs are the files to read, each once, by whatever names.
 func (l Logs) inputs() ([]bulk.Input, error) {
 	if slices.Contains(l.Paths, FromStdin) {
 		if len(l.Paths) > 1 {
@@ -36,11 +36,19 @@ func (l Logs) inputs() ([]bulk.Input, error) {
 		return []bulk.Input{in}, nil
 	}
 	var paths []string
+	var files []fs.FileInfo // of those that there are
 	for _, path := range l.Paths {
 		for _, one := range expand(path) {
-			if !slices.ContainsFunc(paths, func(p string) bool { return filepath.Clean(p) == filepath.Clean(one) }) {
-				paths = append(paths, one)
+			info, err := os.Stat(one)
+			switch {
+			case err == nil && slices.ContainsFunc(files, func(f fs.FileInfo) bool { return os.SameFile(f, info) }):
+				continue
+			case err == nil:
+				files = append(files, info)
+			case slices.Contains(paths, one):
+				continue
 			}
+			paths = append(paths, one)
 		}
 	}
 	inputs := make([]bulk.Input, 0, len(paths))
