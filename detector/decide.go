@@ -77,7 +77,7 @@ func (d *Detector) decide(r *rule) bool {
 	lasts, earlier := d.memory.growth(about).duration(&r.Policy, now)
 	until := now + lasts.Microseconds()
 	dec := Decision{
-		ID:       identity(r.Name, source, d.boot, d.seq),
+		ID:       identity(r.Name, source, d.boot, d.line()),
 		Policy:   r.Name,
 		Action:   action,
 		Source:   source,

@@ -207,7 +207,7 @@ func (d *Detector) ofSource(e *Evidence, v *view) {
 // lines names the lines that opened what the source holds, the oldest
 // unproven connections first.
 func (d *Detector) lines(h *holding) []string {
-	if h == nil {
+	if h == nil || d.boot == "" {
 		return nil
 	}
 	var out []string
@@ -217,6 +217,15 @@ func (d *Detector) lines(h *holding) []string {
 		}
 	}
 	return out
+}
+
+// line is the number of the line in the log, or its time where lines have no
+// numbers, as in other servers' logs.
+func (d *Detector) line() uint64 {
+	if d.boot == "" {
+		return uint64(d.logTime(d.now).UnixMicro())
+	}
+	return d.seq
 }
 
 // identity is the id of a decision.

@@ -30,6 +30,7 @@ func explain(err error) (what, hint string) {
 	var operators *app.OperatorError
 	var noEvents *app.NoEventsError
 	var noPool *app.NoPoolError
+	var foreign *app.ForeignLogError
 	var noService *app.NoServiceError
 	var outOfRange *app.OutOfRangeError
 	var unsized *app.UnsizedError
@@ -61,6 +62,8 @@ func explain(err error) (what, hint string) {
 		hint = noEventsHint(noEvents)
 	case errors.As(err, &noPool), errors.As(err, &noService):
 		// It names those that there are.
+	case errors.As(err, &foreign):
+		hint = "Make it one with overstay convert LOG > conn.log, or look at it with overstay analyze LOG."
 	case errors.Is(err, app.ErrMomentOrder):
 		hint = "A time without a zone is this machine's; 15:04 and 2h count from the log's end."
 	case errors.Is(err, app.ErrStdinAlone):

@@ -70,7 +70,9 @@ func (u *ui) judged(a *app.Analysis, most int) {
 	if a.Dropped > 0 {
 		u.print("  and %d decisions that were not kept", a.Dropped)
 	}
-	u.print("")
+	if len(a.Pools) > 0 {
+		u.print("")
+	}
 	for _, r := range a.Pools {
 		u.pool(r)
 		for _, one := range a.Unaccused {

@@ -71,7 +71,7 @@ func silence(a *app.Analysis) answer {
 	case a.Unexplained == app.NoDurations:
 		return answer{text: "No verdict: this log does not tell how long a connection held its thread. Sources are ranked " + byText(a.By) + "."}
 	case !a.Gives().Refusals:
-		return answer{text: "No verdict: this log does not tell whom the server turned away. What it tells is who held its threads."}
+		return answer{text: "No verdict: " + noRefusalsText + " What it tells is who held its threads."}
 	}
 	text := "Healthy: nobody was turned away for want of a thread"
 	if slices.ContainsFunc(a.Read.Each, func(f app.LogFile) bool { return f.Format != bulk.Native }) {
@@ -79,6 +79,9 @@ func silence(a *app.Analysis) answer {
 	}
 	return answer{verdict: loss.Healthy, known: true, text: text + "."}
 }
+
+// noRefusalsText says why nothing can be said of those who were turned away.
+const noRefusalsText = "this log does not tell whom the server turned away."
 
 // adviceText says what would help a pool that turns clients away.
 func adviceText(r *cause.Report) []string {

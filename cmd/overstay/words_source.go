@@ -157,7 +157,9 @@ func (u *ui) logged(r *app.SourceReport, most int, now time.Time) {
 	}
 	u.ranks(r, most)
 	u.openConns(s, most)
-	u.paragraph("  ", "    ", "Last lines about it, as boot:seq: %s.", strings.Join(s.Lines, ", "))
+	if len(s.Lines) > 0 {
+		u.paragraph("  ", "    ", "Last lines about it, as boot:seq: %s.", strings.Join(s.Lines, ", "))
+	}
 }
 
 func endedText(t, now time.Time) string {
@@ -250,7 +252,7 @@ func (u *ui) openConns(s *app.Seen, most int) {
 		if c.Proven {
 			what = "proven"
 		}
-		u.row("    %s  %s  since %s  %s  %s", c.Client, c.Service, whenText(c.Since), what, c.Line)
+		u.row("    %s", strings.TrimSpace(fmt.Sprintf("%s  %s  since %s  %s  %s", c.Client, c.Service, whenText(c.Since), what, c.Line)))
 	}
 	u.more(n, len(s.Open), " open")
 }

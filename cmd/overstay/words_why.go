@@ -46,9 +46,15 @@ func (u *ui) why(w *app.Why, most int, now time.Time) error {
 
 // quiet tells of a pool that refused nobody.
 func (u *ui) quiet(w *app.Why, r *cause.Report) {
-	u.paragraph("", "  ", "Healthy: %s told nobody that it is too busy.", r.Pool)
+	if w.Read.Gives.Refusals {
+		u.paragraph("", "  ", "Healthy: %s told nobody that it is too busy.", r.Pool)
+	} else {
+		u.paragraph("", "  ", "No verdict on %s: %s", r.Pool, noRefusalsText)
+	}
 	u.paragraph("  ", "  ", "%s: %s.", spanText(r.From, r.To), count(r.Arrivals, "connection", "connections"))
-	u.paragraph("  ", "  ", "%s", peakText(r))
+	if w.Read.Gives.Durations {
+		u.paragraph("  ", "  ", "%s", peakText(r))
+	}
 }
 
 // peakText says how much of a pool was needed.

@@ -49,6 +49,16 @@ func open(ctx context.Context, in Input, done *atomic.Int64) (s *stream, err err
 	return s, nil
 }
 
+// Head returns how the text of a file begins, up to HeadBytes of it.
+func Head(ctx context.Context, name string) ([]byte, error) {
+	s, err := open(ctx, Input{Name: name}, new(atomic.Int64))
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.peek(), nil
+}
+
 // bare is an error of a file without the file's name, which is said around it.
 func bare(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {

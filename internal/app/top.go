@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"overstay/connlog"
+	"overstay/connlog/bulk"
+	"overstay/connlog/formats"
 	"overstay/detector"
 )
 
@@ -37,6 +39,11 @@ func (c *Config) Top(ctx context.Context, path string, o TopOptions) error {
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("connection log: %w", &fs.PathError{Op: "read", Path: path, Err: errNotAFile})
+	}
+	if head, err := bulk.Head(ctx, path); err == nil { // Whoever reads the log comes upon an error again.
+		if f, ok := formats.Detect(head); ok && f.Name != bulk.Native {
+			return &ForeignLogError{Path: path, Format: f.Name}
+		}
 	}
 	options := c.detectorOptions()
 	options.Policies = nil
@@ -79,6 +86,13 @@ func (c *Config) Top(ctx context.Context, path string, o TopOptions) error {
 		show()
 	}
 	return err
+}
+
+// ForeignLogError is a log of another server where a connection log is needed.
+type ForeignLogError struct{ Path, Format string }
+
+func (e *ForeignLogError) Error() string {
+	return fmt.Sprintf("%s is no connection log of overstay's, but one of format %s", e.Path, e.Format)
 }
 
 var errNotAFile = errors.New("not a file")

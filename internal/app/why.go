@@ -12,6 +12,8 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/connlog/bulk"
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
@@ -270,6 +272,9 @@ func (l Logs) readBack(ctx context.Context, path string, since time.Time, event 
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	read := LogsRead{Files: 1}
+	if own, ok := formats.ByName(bulk.Native); ok {
+		read.Gives = own.Gives
+	}
 	err := observe(reading, path, observation{
 		since:  since,
 		logger: l.Logger,

@@ -225,7 +225,7 @@ type Seen struct {
 	Ended       map[connlog.End]uint64
 	Held        time.Duration // by connections that ended
 	Open        []OpenConn    // at the end of the log, the oldest first
-	// Lines are the last ones about it, as boot:seq.
+	// Lines are the last ones about it, as boot:seq; none of other servers' logs.
 	Lines []string
 }
 
@@ -235,7 +235,7 @@ type OpenConn struct {
 	Client  netip.Addr
 	Since   time.Time
 	Proven  bool
-	Line    string // that opened it, as boot:seq
+	Line    string // that opened it, as boot:seq; empty as Lines
 }
 
 // Bounds of what is kept of a source that may be all of the internet.
@@ -271,7 +271,10 @@ func (s *sighting) observe(e *connlog.Event) {
 	if !e.ClientIP.IsValid() || !s.source.Contains(e.ClientIP) {
 		return
 	}
-	line := fmt.Sprintf("%s:%d", e.Boot, e.Seq)
+	line := "" // Another server's log has neither.
+	if e.Boot != "" {
+		line = fmt.Sprintf("%s:%d", e.Boot, e.Seq)
+	}
 	s.noted(e, line)
 	switch e.Kind {
 	case connlog.Open:
@@ -316,6 +319,9 @@ func (s *sighting) noted(e *connlog.Event, line string) {
 	}
 	if len(s.addresses) < maxAddresses {
 		s.addresses[e.ClientIP] = struct{}{}
+	}
+	if line == "" {
+		return
 	}
 	if len(s.Lines) == lastLines {
 		s.Lines = slices.Delete(s.Lines, 0, 1)
