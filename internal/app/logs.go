@@ -112,6 +112,7 @@ func (l Logs) pass(ctx context.Context, to reader) (LogsRead, error) {
 // once reads the logs through.
 func (l Logs) once(ctx context.Context, to reader) (LogsRead, error) {
 	r := newReading(&l, to)
+	defer r.end()
 	inputs, err := l.inputs()
 	if err != nil {
 		return r.LogsRead, err
@@ -159,7 +160,8 @@ type reading struct {
 	dialects *dialects
 	sizes    *sizes
 	order    *formats.Order   // of events of other servers' logs
-	noted    *occupancy.Order // of their notes
+	noted    *occupancy.Order // of their notes, if these are taken
+	belt     *occupancy.Belt  // from noted
 	events   uint64
 	early    *early // told before their lines come
 	told     int    // of these
@@ -178,7 +180,10 @@ func newReading(l *Logs, to reader) *reading {
 	r.order = formats.NewOrder(formats.OrderOptions{Window: orderWindow, Max: orderRoom}, r.ordered)
 	// It lets up to twice as many wait, and three events may be two there: what is
 	// in its place in the first reading is so in the second.
-	r.noted = occupancy.NewOrder(orderRoom/3, to.notes)
+	if to.notes != nil {
+		r.belt = occupancy.NewBelt(to.notes)
+		r.noted = occupancy.NewOrder(orderRoom/3, r.belt.Take)
+	}
 	if l.memory != nil {
 		l.memory.read++
 		r.early = l.memory.early
@@ -189,7 +194,25 @@ func newReading(l *Logs, to reader) *reading {
 // inOrder lets everything go that waits for its place in time.
 func (r *reading) inOrder() {
 	r.order.Flush()
-	r.noted.Flush()
+	if r.noted != nil {
+		r.noted.Flush()
+		r.belt.Wait()
+	}
+}
+
+// late is how many events came too late for their place.
+func (r *reading) late() uint64 {
+	if r.noted == nil {
+		return r.order.Late()
+	}
+	return r.order.Late() + r.noted.Late()
+}
+
+// end lets go of what works beside the reading.
+func (r *reading) end() {
+	if r.belt != nil {
+		r.belt.Close()
+	}
 }
 
 const (
@@ -331,7 +354,7 @@ func (r *reading) sum(files []*bulk.File) {
 			told = append(told, f.Format)
 		}
 	}
-	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.order.Late()+r.noted.Late()
+	r.Orphans, r.Forged, r.Late = r.dialects.orphans.Load(), r.dialects.forged.Load(), r.late()
 	r.Skipped -= r.Orphans
 	if r.Late > r.events/manyLate {
 		r.err = errors.Join(r.err, &DisorderError{Late: r.Late, Events: r.events})
