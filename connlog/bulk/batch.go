@@ -33,6 +33,7 @@ type Batch struct {
 	offset uint64 // of rest, in its file
 	place  uint64 // of rest, in all files
 	long   *connlog.LongLineError
+	idle   []idle // parts of rest that need not be parsed, in their order
 
 	slots []connlog.Event // room for events, used as often as the batch is
 	used  int
@@ -56,6 +57,7 @@ func (b *Batch) begin(in *input) {
 	b.first, b.err, b.long = false, nil, nil
 	b.before, b.after = nil, nil
 	b.rest, b.offset, b.place = nil, 0, 0
+	b.idle = b.idle[:0]
 	b.clear()
 }
 
@@ -68,6 +70,47 @@ func (b *Batch) clear() {
 	if b.Digest != nil {
 		b.Digest.Reset()
 	}
+}
+
+// idle is a part of a chunk whose lines tell nothing.
+type idle struct {
+	left         int // bytes of rest when it begins
+	bytes, lines uint64
+}
+
+// sift finds the lines that tell nothing.
+func (b *Batch) sift(tellsNothing func(line []byte) bool, longest int) {
+	for rest := b.rest; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n')
+		after := end + 1
+		if end < 0 {
+			end, after = len(rest), len(rest)
+		}
+		if end <= longest && tellsNothing(rest[:end]) {
+			n := len(b.idle)
+			if n == 0 || b.idle[n-1].left-int(b.idle[n-1].bytes) != len(rest) {
+				b.idle = append(b.idle, idle{left: len(rest)})
+				n++
+			}
+			b.idle[n-1].bytes += uint64(after)
+			b.idle[n-1].lines++
+		}
+		rest = rest[after:]
+	}
+}
+
+// skipIdle goes on behind lines that tell nothing.
+func (b *Batch) skipIdle() {
+	if len(b.idle) == 0 || b.idle[0].left != len(b.rest) {
+		return
+	}
+	over := b.idle[0]
+	b.idle = b.idle[1:]
+	b.rest = b.rest[over.bytes:]
+	b.offset += over.bytes
+	b.place += over.bytes
+	b.came.lines += over.lines
+	b.came.skipped += over.lines
 }
 
 // next takes the next line off rest.

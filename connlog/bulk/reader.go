@@ -84,6 +84,10 @@ type Format struct {
 	// Skips says of an error of Parse that the line is in good order and tells
 	// nothing. Nil: each error is a malformed line.
 	Skips func(error) bool
+	// Idle makes for a worker what says of a line that it tells nothing, whatever
+	// came before it: it is skipped. That is asked on all cores at once, so with
+	// InOrder such lines need not wait for their turn. Nil: all are parsed.
+	Idle func() func(line []byte) bool
 	// Begins returns the time of the first event in a head, zero if there is
 	// none, by which files are put in order. Nil: a new parser is asked.
 	Begins func(head []byte) time.Time

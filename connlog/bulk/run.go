@@ -133,6 +133,7 @@ func (n *run) work() {
 			if !n.read(b) {
 				return
 			}
+			w.sift(b)
 			if b.before != nil {
 				select {
 				case <-b.before:

@@ -7,7 +7,9 @@ type worker struct {
 	options *Options
 	native  connlog.Parser
 	event   connlog.Event // for a digest
-	in      *input        // whose parser it is
+	sifts   *input        // whose lines idle is for
+	idle    func(line []byte) bool
+	in      *input // whose parser it is
 	parser  Parser
 	batch   *Batch
 	emit    func(*connlog.Event)
@@ -33,6 +35,17 @@ func newWorker(o *Options) *worker {
 		w.batch.Digest.(Visits).Visit(v)
 	}
 	return w
+}
+
+// sift finds the lines of a chunk that need not be parsed.
+func (w *worker) sift(b *Batch) {
+	if b.in.format.Idle == nil {
+		return
+	}
+	if w.sifts != b.in {
+		w.sifts, w.idle = b.in, b.in.format.Idle()
+	}
+	b.sift(w.idle, w.options.MaxLineBytes)
 }
 
 // parse turns the rest of a chunk into events, or as much of it as a batch may
@@ -115,7 +128,10 @@ func (w *worker) parseForeign(b *Batch, p Parser) {
 	placed, _ := p.(Placed)
 	parse := w.parserOf(b, p)
 	skips := b.in.format.Skips
-	for len(b.rest) > 0 && b.roomFor(most) {
+	for b.roomFor(most) {
+		if b.skipIdle(); len(b.rest) == 0 {
+			break
+		}
 		at, place := b.offset, b.place
 		line := b.next()
 		if len(line) > longest {

@@ -67,7 +67,8 @@ type Format struct {
 
 	inOrder bool // a parser keeps what a line told for the lines behind it
 	read    func(*Parser, []byte) error
-	weight  int // of its lines, where another format takes the same ones
+	idle    func(*Parser, []byte) bool // see Idle
+	weight  int                        // of its lines, where another format takes the same ones
 }
 
 // All returns the formats, in the order in which Detect prefers them.

@@ -23,6 +23,7 @@ func postfixFormat() Format {
 		Gives: Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true, Clock: time.Second,
 			Note: "stamps of a second, unless syslog writes finer ones; a full server names nobody that it turns away"},
 		read: (*Parser).postfix,
+		idle: (*Parser).postfixIdle,
 	}
 }
 
@@ -53,6 +54,23 @@ func (p *Parser) postfixMessage(h *syslogHead) error {
 		return p.limitReached(h)
 	}
 	return ErrSkip
+}
+
+// postfixIdle is true for lines of the programs that deliver mail, and of the
+// queue manager but for those that postfixMessage looks at.
+func (p *Parser) postfixIdle(line []byte) bool {
+	if p.syslog(line) != nil || !isPostfix(p.head.program) {
+		return false
+	}
+	slash := bytes.LastIndexByte(p.head.program, '/')
+	switch string(p.head.program[slash+1:]) {
+	case "smtpd", "postscreen", "anvil", "master":
+		return false
+	case "qmgr":
+		id, b, ok := cut(p.head.message, ": ")
+		return !ok || len(id) > maxQueueID || !bytes.HasPrefix(b, borrow("from=<"))
+	}
+	return true
 }
 
 // limitReached reads a warning that all processes of a service are busy, which

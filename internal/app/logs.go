@@ -275,12 +275,9 @@ func (r *reading) unsorted(b *bulk.Batch) {
 		switch {
 		case e.Kind == connlog.Open:
 			opened = *e
-		case r.to.long.wants(e):
+		case opened.Conn == e.Conn && r.to.long.wants(e): // One line told both.
 			one := longOf(e)
-			one.at = at
-			if opened.Conn == e.Conn {
-				one.port = opened.ClientPort
-			}
+			one.at, one.port = at, opened.ClientPort
 			r.to.long.add(one)
 		}
 		r.tell(e.Time, func(e *connlog.Event) { r.order.Add(e) })

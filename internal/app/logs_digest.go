@@ -56,8 +56,6 @@ func (d *digest) Observe(e *connlog.Event) {
 		d.started, d.schema = true, e.Schema
 	case d.early.tells(e):
 		return
-	case d.long.wants(e):
-		d.lasted = append(d.lasted, longOf(e))
 	}
 	switch {
 	case !d.started:

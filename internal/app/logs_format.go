@@ -139,6 +139,9 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
 		Begins:  func(head []byte) time.Time { return d.begins(format, head) },
 	}
+	if format.Idle(d.options) != nil {
+		f.Idle = func() func([]byte) bool { return format.Idle(d.options) }
+	}
 	f.New = func() bulk.Parser { return &lines{format.NewParser(d.options), d} }
 	if f.InOrder && format.Name != csvFormat { // A connection may begin in one file and end in the next; a table names its columns in each.
 		if d.parsers[format.Name] == nil {
