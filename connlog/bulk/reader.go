@@ -35,7 +35,7 @@ type Options struct {
 	// Workers read and parse at the same time. If zero there is one more than
 	// GOMAXPROCS, so that no core is idle when one of them waits its turn.
 	Workers      int
-	ChunkBytes   int // what a worker reads at a time, 128 KiB if zero
+	ChunkBytes   int // what a worker reads at a time, 256 KiB if zero
 	MaxLineBytes int // a longer line is skipped; connlog.DefaultMaxLineBytes if zero
 	// Malformed is of how many malformed lines of each file it is said which
 	// they are; 10 if zero, none if negative. All of them are counted.
@@ -175,7 +175,7 @@ func NewReader(inputs []Input, o Options) *Reader {
 		o.Workers = runtime.GOMAXPROCS(0) + 1
 	}
 	if o.ChunkBytes <= 0 {
-		o.ChunkBytes = 128 << 10
+		o.ChunkBytes = 256 << 10
 	}
 	if o.MaxLineBytes <= 0 {
 		o.MaxLineBytes = connlog.DefaultMaxLineBytes
