@@ -44,11 +44,11 @@ func (o *logOptions) logFormat(c *cobra.Command) (f app.LogFormat, err error) {
 	f = app.LogFormat{Name: o.format, Layout: o.layout, Location: time.Local, Year: o.year, Threads: o.threads.Threads}
 	if o.zone != "" {
 		if f.Location, err = time.LoadLocation(o.zone); err != nil {
-			return f, usage(c, "--tz: %w", err)
+			return f, usage(c, "--tz: %w; name one as UTC, Europe/Berlin or Etc/GMT-2, which is two hours ahead", err)
 		}
 	}
-	if o.year < 0 || o.year > 9999 {
-		return f, usage(c, "--year %d is no year", o.year)
+	if o.year != 0 && (o.year < 1970 || o.year > 9999) {
+		return f, usage(c, "--year %d is no year of a log", o.year)
 	}
 	if o.now != "" {
 		if o.year != 0 {
@@ -64,6 +64,9 @@ func (o *logOptions) logFormat(c *cobra.Command) (f app.LogFormat, err error) {
 		return f, usage(c, "--map: %w", err)
 	}
 	if err := f.Verify(); err != nil {
+		if o.layout != "" {
+			return f, usage(c, "--log-format: %w", err)
+		}
 		return f, usage(c, "%w", err)
 	}
 	return f, nil

@@ -28,14 +28,14 @@ type layoutPart struct {
 
 // Layout is the format of an access log that a server was told to write: the
 // text of an nginx log_format ($remote_addr ...) or of an Apache LogFormat
-// (%h ...). It needs an address and a time.
+// (%h ...), or the whole line of the server's configuration. It needs an
+// address and a time.
 //
 // A line is read back from its beginning. What strangers write may hold any
 // text unless it is between quotes, so the address and the time must stand
 // before all of that; else the error is an ErrLayout.
 func Layout(text string) (Format, error) {
-	// Apache's stands between quotes itself, so those within are taken back.
-	l, err := parseLayout(strings.ReplaceAll(strings.TrimSpace(text), `\"`, `"`))
+	l, err := parseLayout(layoutText(text))
 	if err != nil {
 		return Format{}, err
 	}

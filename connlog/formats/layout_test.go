@@ -96,3 +96,23 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+// TestLayoutOutOfTheConfiguration takes the text of a layout as it stands in
+// the file of the server.
+func TestLayoutOutOfTheConfiguration(t *testing.T) {
+	for given, want := range map[string]string{
+		`$remote_addr [$time_local]`: `$remote_addr [$time_local]`,
+		`%h %t \"%r\"`:               `%h %t "%r"`,
+		"log_format main  '$remote_addr [$time_local] '\n    '\"$request\" $status';\n": `$remote_addr [$time_local] "$request" $status`,
+		`log_format j escape=json '{"a":"$remote_addr",' "\"t\":\"$time_iso8601\"}"`:    `{"a":"$remote_addr","t":"$time_iso8601"}`,
+		`log_format bare $remote_addr[$time_local];`:                                    `$remote_addr[$time_local]`,
+		"  LogFormat \"%h %t \\\"%r\\\" %D\" timed":                                     `%h %t "%r" %D`,
+		`logformat "%h %t" x`: `%h %t`,
+		`log_format`:          ``,
+		`log_format x '`:      ``,
+	} {
+		if got := layoutText(given); got != want {
+			t.Errorf("%s: %q, want %q", given, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"cmp"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"maps"
@@ -156,15 +157,17 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 // columns refuses a table that lacks one that is mapped.
 func (d *dialects) columns(head []byte) error {
 	line, _, _ := bytes.Cut(head, []byte{'\n'})
-	comma := string(cmp.Or(d.comma, ','))
-	var there []string
-	for name := range strings.SplitSeq(strings.TrimRight(string(line), "\r"), comma) {
-		there = append(there, strings.Trim(name, `"`))
+	const mark = "\xef\xbb\xbf" // As spreadsheets write it.
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(line, []byte(mark))))
+	r.Comma, r.LazyQuotes = rune(cmp.Or(d.comma, ',')), true
+	there, err := r.Read()
+	if err != nil {
+		return nil // The parser says what it is.
 	}
 	m := &d.mapping
 	for _, name := range []string{m.Address, m.Peer, m.Port, m.Begin, m.End, m.Duration, m.Status, m.User, m.BytesIn, m.BytesOut} {
-		if name != "" && len(head) > 0 && !slices.Contains(there, name) {
-			return &FormatError{fmt.Errorf("the table has no column %q", name)}
+		if name != "" && !slices.Contains(there, name) {
+			return &FormatError{fmt.Errorf("the table has no column %q; it has %s", name, strings.Join(there[:min(len(there), 20)], ", "))}
 		}
 	}
 	return nil
