@@ -19,6 +19,7 @@ type waiting struct {
 	err      error     // or that of opening it
 	begins   time.Time // of its first event, zero if none was found
 	modified time.Time
+	yearless bool // the year of begins was taken, not read
 }
 
 // inOrder returns the inputs in the order in which they are to be read: that
@@ -45,6 +46,7 @@ func (r *Reader) inOrder(ctx context.Context) []waiting {
 	for i := range all {
 		r.probe(ctx, &all[i])
 	}
+	overNewYear(all)
 	slices.SortStableFunc(all, func(a, b waiting) int {
 		return cmp.Or(a.begins.Compare(b.begins), a.modified.Compare(b.modified), compareNames(b.in.Name, a.in.Name))
 	})
@@ -79,7 +81,7 @@ func (r *Reader) probe(ctx context.Context, w *waiting) {
 	if err == nil {
 		head := s.peek()
 		if format, err := r.options.formatOf(s); err == nil {
-			w.begins = format.begins(head)
+			w.begins, w.yearless = format.begins(head), format.Yearless
 		}
 	}
 	if again {
@@ -87,6 +89,35 @@ func (r *Reader) probe(ctx context.Context, w *waiting) {
 		return
 	}
 	w.stream, w.err = s, err
+}
+
+// overNewYear puts files without years of which some begin more than half a
+// year after the others into two years: those that seem to be the first are of
+// the second one, from January on. It does not where they were written first.
+func overNewYear(all []waiting) {
+	const half = 183 * 24 * time.Hour
+	const surely = time.Hour // Copies are written at about the same time.
+	var files []*waiting
+	for i := range all {
+		if w := &all[i]; w.yearless && !w.begins.IsZero() {
+			files = append(files, w)
+		}
+	}
+	slices.SortStableFunc(files, func(a, b *waiting) int { return a.begins.Compare(b.begins) })
+	for i := 1; i < len(files); i++ {
+		if files[i].begins.Sub(files[i-1].begins) < half {
+			continue
+		}
+		early, late := files[:i], files[i:]
+		modified := func(a, b *waiting) int { return a.modified.Compare(b.modified) }
+		if slices.MaxFunc(early, modified).modified.Add(surely).Before(slices.MinFunc(late, modified).modified) {
+			return
+		}
+		for _, w := range early {
+			w.begins = w.begins.AddDate(1, 0, 0)
+		}
+		return
+	}
 }
 
 // begins returns the time of the first event in a head.

@@ -91,6 +91,9 @@ type Format struct {
 	// Begins returns the time of the first event in a head, zero if there is
 	// none, by which files are put in order. Nil: a new parser is asked.
 	Begins func(head []byte) time.Time
+	// Yearless says that the file's stamps have no year, and Begins took one: the
+	// same for all such files, though they may go over New Year.
+	Yearless bool
 }
 
 // A Parser turns lines into events. It must not keep the line. An event that

@@ -138,7 +138,11 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 		Name:    format.Name,
 		InOrder: !format.Alone(),
 		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
-		Begins:  func(head []byte) time.Time { return d.begins(format, head) },
+		Begins:  func(head []byte) time.Time { return d.begins(format, head, d.options) },
+	}
+	if next := d.options; next.Year != 0 {
+		next.Year++
+		f.Yearless = !d.begins(format, head, next).Equal(d.begins(format, head, d.options))
 	}
 	if format.Idle(d.options) != nil {
 		f.Idle = func() func([]byte) bool { return format.Idle(d.options) }
@@ -217,8 +221,8 @@ func detect(head []byte) (formats.Format, bool) {
 }
 
 // begins returns the time of the first event in a head.
-func (d *dialects) begins(f formats.Format, head []byte) (first time.Time) {
-	p := f.NewParser(d.options)
+func (d *dialects) begins(f formats.Format, head []byte, o formats.Options) (first time.Time) {
+	p := f.NewParser(o)
 	for line := range bytes.Lines(head) {
 		_ = p.Parse(line, func(e *connlog.Event) { // What is malformed is said later.
 			if first.IsZero() {
