@@ -235,6 +235,9 @@ func (s *study) rank() {
 		s.By = bestFigure(s.Read.Gives)
 	}
 	s.Occupancy = s.fold.Report(s.By, s.options.Top)
+	if s.Occupancy.From.Before(s.Read.From) { // Of the time before the log nothing is known.
+		s.Occupancy.From = s.Read.From
+	}
 }
 
 // begin makes a fold for logs that can tell so much.

@@ -26,7 +26,7 @@ const (
 
 // What a person may write, in local time where the zone is not said.
 var momentLayouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+	time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
 // ParseMoment reads a time: RFC 3339, or the same without a zone in local
@@ -87,7 +87,7 @@ func (m Moment) AtEnd(from Moment, end time.Time) time.Time {
 func (m Moment) on(t time.Time, days int, wanted func(time.Time) bool) time.Time {
 	local := t.Local()
 	for ; ; days-- {
-		at := time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(m.clock/time.Second), 0, time.Local)
+		at := time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(m.clock/time.Second), int(m.clock%time.Second), time.Local)
 		if wanted(at) {
 			return at
 		}
