@@ -32,7 +32,7 @@ func newConvert(g *global) *cobra.Command {
 
 // convert writes logs to standard output.
 func convert(ctx context.Context, g *global, logs app.Logs) error {
-	progress := newProgress(g.ui.err)
+	progress := progressBeside(&g.ui)
 	logs.Progress = progress.update
 	read, err := app.Convert(ctx, logs, g.ui.out)
 	progress.end()

@@ -68,7 +68,10 @@ func (o *diffOptions) run(ctx context.Context, g *global, before, after string, 
 	}
 	q := o.question()
 	q.Singles = -1
+	progress := newProgress(g.ui.err)
+	logs.Progress = progress.update
 	d, err := app.DiffPolicies(ctx, one, two, logs, q)
+	progress.end()
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,15 @@ func newProgress(out io.Writer) *progress {
 	return &progress{out: out}
 }
 
+// progressBeside is for a command whose result comes while it reads: where that
+// scrolls by on a terminal there is no place for a line.
+func progressBeside(u *ui) *progress {
+	if _, _, shown := terminal(u.out); shown {
+		return &progress{}
+	}
+	return newProgress(u.err)
+}
+
 // update draws the line anew, if it is time to.
 func (p *progress) update(at app.Progress) {
 	if p.out == nil {
@@ -45,7 +54,17 @@ func (p *progress) update(at app.Progress) {
 		return
 	}
 	p.said, p.written = now, true
-	_, _ = io.WriteString(p.out, "\r"+progressText(at, now.Sub(p.began))+clearLine) // It is no result.
+	columns, _, _ := terminal(p.out)
+	_, _ = io.WriteString(p.out, "\r"+oneLine(progressText(at, now.Sub(p.began)), columns)+clearLine) // It is no result.
+}
+
+// oneLine cuts a line that could not be taken back once it is two on a terminal
+// of so many columns.
+func oneLine(text string, columns int) string {
+	if columns > 0 && len(text) >= columns {
+		return text[:columns-1]
+	}
+	return text
 }
 
 // end takes the line away.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"overstay/internal/app"
 )
 
@@ -34,5 +36,29 @@ func TestNoProgressWithoutATerminal(t *testing.T) {
 	p.end()
 	if out.Len() > 0 {
 		t.Errorf("it says %q", &out)
+	}
+}
+
+// TestProgressOnANarrowTerminal keeps to one line, which can be taken away, and
+// lets a result that scrolls by alone.
+func TestProgressOnANarrowTerminal(t *testing.T) {
+	p := openPseudo(t)
+	const columns = 20
+	if err := unix.IoctlSetWinsize(int(p.tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 5, Col: columns}); err != nil {
+		t.Skipf("no size of a terminal: %v", err)
+	}
+	if progressBeside(&ui{out: p.tty, err: p.tty}).out != nil {
+		t.Error("it is drawn into a result that scrolls by")
+	}
+	line := progressBeside(&ui{out: &strings.Builder{}, err: p.tty})
+	line.update(app.Progress{Pass: 1, Total: 1e9})
+	line.said = time.Time{}
+	line.update(app.Progress{Pass: 1, Done: 250e6, Total: 1e9})
+	line.end()
+	want := "\r" + "Reading:  25 % of 1 GB"[:columns-1] + clearLine + "\r" + clearLine
+	for end := time.Now().Add(20 * time.Second); p.text() != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%q, want %q", p.text(), want)
+		}
 	}
 }

@@ -90,12 +90,7 @@ func (u *ui) complain(err error) {
 // table writes rows under a head, in columns. Columns whose head begins with a
 // space are numbers and stand to the right.
 func (u *ui) table(head []string, rows [][]string) {
-	width := make([]int, len(head))
-	for _, row := range append([][]string{head}, rows...) {
-		for i, cell := range row {
-			width[i] = max(width[i], len([]rune(strings.TrimSpace(cell))))
-		}
-	}
+	width := widths(head, rows)
 	for _, row := range append([][]string{head}, rows...) {
 		var line strings.Builder
 		for i, cell := range row {
@@ -112,6 +107,17 @@ func (u *ui) table(head []string, rows [][]string) {
 		}
 		u.print("%s", strings.TrimRight(line.String(), " "))
 	}
+}
+
+// widths are those of the columns of a table.
+func widths(head []string, rows [][]string) []int {
+	width := make([]int, len(head))
+	for _, row := range append([][]string{head}, rows...) {
+		for i, cell := range row {
+			width[i] = max(width[i], len([]rune(strings.TrimSpace(cell))))
+		}
+	}
+	return width
 }
 
 // fields writes a name and a value a line.

@@ -110,7 +110,10 @@ func (o *whyOptions) verdict(ctx context.Context, g *global, w app.WhyOptions) e
 	} else {
 		w.Question.Singles = o.most
 	}
+	progress := newProgress(g.ui.err)
+	w.Logs.Progress = progress.update
 	answer, err := app.ExplainWhy(ctx, cfg, w)
+	progress.end()
 	if err != nil {
 		return err
 	}
@@ -130,7 +133,10 @@ func (o *whyOptions) source(ctx context.Context, g *global, source netip.Prefix,
 	if err != nil {
 		return err
 	}
+	progress := newProgress(g.ui.err)
+	w.Logs.Progress = progress.update
 	r, err := app.ExplainSource(ctx, cfg, source, w)
+	progress.end()
 	if err != nil {
 		return err
 	}

@@ -235,14 +235,21 @@ func (u *ui) ranking(a *app.Analysis, list []occupancy.Holder, level string, all
 		}
 		rows = append(rows, row)
 	}
+	var out []string
+	if width, _, ok := terminal(u.out); ok {
+		head, rows, out = narrowed(head, rows, headOf(a.By), width)
+	}
 	u.print("")
 	u.table(head, rows)
 	const how = ": --top 0 prints all"
 	if all == uncounted {
 		u.print("  and more" + how)
-		return
+	} else {
+		u.more(len(list), all, how)
 	}
-	u.more(len(list), all, how)
+	if len(out) > 0 {
+		u.paragraph("  ", "  ", "Too narrow for %s: --csv has all.", listText(out, 0))
+	}
 }
 
 // unrankedText says that the log has nothing of what it is to be ranked by,

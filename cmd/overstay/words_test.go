@@ -90,3 +90,26 @@ func TestFiguresWithoutNoise(t *testing.T) {
 		}
 	}
 }
+
+// TestRankingOnANarrowTerminal leaves out what can be done without, and never
+// what is ranked by.
+func TestRankingOnANarrowTerminal(t *testing.T) {
+	head := []string{"ADDRESS", " HELD", " SHARE", " CONNS", " PEAK", " BLAME"}
+	rows := [][]string{{"203.0.113.9", "7h25m", "98 %", "450", "50", "17098"}} // 11+5+5+5+4+5 and 10 blanks
+	for _, c := range []struct {
+		keep    occupancy.By
+		columns int
+		want    string
+	}{
+		{occupancy.ByThreadTime, 45, ""}, {occupancy.ByThreadTime, 44, "PEAK"}, {occupancy.ByThreadTime, 38, "PEAK CONNS"},
+		{occupancy.ByPeak, 44, "CONNS"}, {occupancy.ByThreadTime, 1, "PEAK CONNS SHARE"},
+	} {
+		left, cells, out := narrowed(head, rows, headOf(c.keep), c.columns)
+		if got := strings.Join(out, " "); got != c.want || len(left)+len(out) != len(head) || len(cells[0]) != len(left) {
+			t.Errorf("%s in %d columns: without %q, want %q", c.keep, c.columns, got, c.want)
+		}
+	}
+	if len(rows[0]) != len(head) {
+		t.Error("the rows themselves were cut")
+	}
+}
