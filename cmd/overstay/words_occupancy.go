@@ -36,15 +36,22 @@ func analysisFacts(a *app.Analysis) [][2]string {
 	return facts
 }
 
-// filesText names the one file, or counts several, with their formats.
+// filesText counts the files that were read, with their formats.
 func filesText(all []app.LogFile) string {
 	var names []string
+	read := 0
 	for _, f := range all {
+		if f.Err == nil || f.Lines > 0 {
+			read++
+		}
 		if f.Events > 0 && !slices.Contains(names, f.Format) {
 			names = append(names, f.Format)
 		}
 	}
 	text := count(len(all), "file", "files")
+	if read < len(all) {
+		text = fmt.Sprintf("%d of %s", read, text)
+	}
 	if len(names) > 0 {
 		text += " of " + formatNoun(len(names)) + " " + listText(names, 0)
 	}
