@@ -158,6 +158,8 @@ func (e *FileError) Unwrap() error { return e.Err }
 var (
 	// ErrDictionary is the error of an xz file that wants too much memory.
 	ErrDictionary = errors.New("bulk: compressed with a dictionary of more than 64 MiB")
+	// ErrShorter is the error of a file that lost its end while it was read.
+	ErrShorter = errors.New("bulk: it became shorter while it was read")
 	// ErrUsed is the error of asking a Reader for its batches again.
 	ErrUsed = errors.New("bulk: the log was read already")
 )

@@ -37,6 +37,9 @@ func open(ctx context.Context, in Input, done *atomic.Int64) (s *stream, err err
 		s.end = append(s.end, func() { _ = f.Close() }) // Nothing was written.
 		s.whenOver(ctx, func() { _ = f.Close() })
 		stored = f
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			stored = &sized{f, info.Size()}
+		}
 	} else if d, ok := stored.(interface{ SetReadDeadline(time.Time) error }); ok {
 		s.whenOver(ctx, func() { _ = d.SetReadDeadline(time.Unix(1, 0)) }) // One that has none says so, and is waited for.
 	}
@@ -130,6 +133,22 @@ func readAll(r io.Reader, b []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// sized is a file that has so many bytes left, or more if it is written to.
+type sized struct {
+	r    io.Reader
+	left int64
+}
+
+// Read makes an early end an error: somebody emptied the file, to begin a new
+// one, and the rest of it is elsewhere.
+func (s *sized) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if s.left -= int64(n); s.left > 0 && errors.Is(err, io.EOF) {
+		err = ErrShorter
+	}
+	return n, err
 }
 
 // counted adds up what is read.
