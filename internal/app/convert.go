@@ -81,10 +81,14 @@ type converting struct {
 	line []byte
 }
 
-// name takes down the name of the next file.
-func (w *converting) name(name string) {
-	text, _ := json.Marshal(name) // A string always has a form.
-	w.names = append(w.names, text)
+// name takes down the name of a file.
+func (w *converting) name(file int, name string) {
+	for len(w.names) <= file {
+		w.names = append(w.names, nil)
+	}
+	if w.names[file] == nil {
+		w.names[file], _ = json.Marshal(name) // A string always has a form.
+	}
 }
 
 // event writes an event.

@@ -59,7 +59,7 @@ type reader struct {
 	// begin is called before the first event, with what the logs can tell as far
 	// as that is known by then. Where it is called again, all begins anew.
 	begin func(formats.Gives)
-	files func(name string)           // called for each file, before its events
+	files func(file int, name string) // called for a file before its events, and perhaps again
 	event func(*connlog.Event, where) // an event is valid until it returns
 	// notes takes in all events in place of event, if it is set. They are taken
 	// where lines are parsed, on all cores.
@@ -120,27 +120,22 @@ func (l Logs) once(ctx context.Context, to reader) (LogsRead, error) {
 	if r.dialects, err = l.Format.dialects(); err != nil {
 		return r.LogsRead, err
 	}
-	o := bulk.Options{Workers: l.Workers, Format: r.dialects.of}
+	m := &merge{logs: &l, options: bulk.Options{Workers: l.Workers}, dialects: r.dialects, failed: r.failed}
 	if to.notes != nil {
-		o.Digest = func() bulk.Digest { return &digest{long: to.long, early: r.early} }
+		m.options.Digest = func() bulk.Digest { return &digest{long: to.long, early: r.early} }
 	}
-	lines := bulk.NewReader(inputs, o)
-	for batch, err := range lines.Batches(ctx) {
-		if file, ok := errors.AsType[*bulk.FileError](err); ok {
-			r.failed(file)
-			continue
-		}
-		if err != nil {
-			return r.LogsRead, err
-		}
-		r.batch(batch)
+	m.take = func(place int, b *bulk.Batch) {
+		r.batch(place, b)
 		if l.Progress != nil {
-			done, total := lines.Progress()
+			done, total := m.progress()
 			l.Progress(Progress{Pass: l.memory.passes(to.number), Done: done, Total: total})
 		}
 	}
+	if err := m.run(ctx, inputs); err != nil {
+		return r.LogsRead, err
+	}
 	r.inOrder()
-	r.sum(lines.Files())
+	r.sum(m.read())
 	switch {
 	case ctx.Err() != nil:
 		return r.LogsRead, ctx.Err()
@@ -168,7 +163,7 @@ type reading struct {
 	one      occupancy.Notes
 
 	file   *bulk.File // that is being read
-	number int        // of it, the first is 0
+	number int        // of it, in the order in which files begin; the first is 0
 	newer  bool       // a later version wrote what comes
 }
 
@@ -224,15 +219,14 @@ const (
 )
 
 // batch takes in some lines of a file.
-func (r *reading) batch(b *bulk.Batch) {
+func (r *reading) batch(place int, b *bulk.Batch) {
 	if r.file == nil && r.to.begin != nil {
 		r.to.begin(r.dialects.gives())
 	}
 	if r.file != b.File {
-		r.file, r.newer = b.File, false
-		r.number++
+		r.file, r.number, r.newer = b.File, place, false
 		if r.to.files != nil {
-			r.to.files(b.File.Name)
+			r.to.files(place, b.File.Name)
 		}
 	}
 	for _, line := range b.Malformed {

@@ -26,17 +26,21 @@ type digest struct {
 type piece struct {
 	notes    occupancy.Notes
 	from, to int64 // microseconds since 1970, if there is a note
+	written  int64 // the first that is no opening
 }
 
 func (p *piece) reset() {
 	p.notes.Reset()
-	p.from, p.to = math.MaxInt64, math.MinInt64
+	p.from, p.to, p.written = math.MaxInt64, math.MinInt64, math.MaxInt64
 }
 
 func (p *piece) observe(e *connlog.Event) {
 	p.notes.Observe(e)
 	at := e.Time.UnixMicro()
 	p.spans(at, at)
+	if p.written == math.MaxInt64 && e.Kind != connlog.Open {
+		p.written = at
+	}
 }
 
 func (p *piece) spans(from, to int64) { p.from, p.to = min(p.from, from), max(p.to, to) }
@@ -75,6 +79,19 @@ func (d *digest) Visit(v *connlog.Visit) {
 	}
 	d.head.notes.Visit(v, told)
 	d.head.spans(v.From, v.To)
+	if d.head.written == math.MaxInt64 {
+		d.head.written = v.To
+	}
+}
+
+// span is when the first line was written, as far as is known, and the time of
+// the last event; the least if there is none.
+func (d *digest) span() (written, to int64) {
+	written = min(d.head.written, d.rest.written)
+	if written == math.MaxInt64 {
+		written = min(d.head.from, d.rest.from)
+	}
+	return written, max(d.head.to, d.rest.to)
 }
 
 // digested takes in a batch of a connection log.

@@ -101,13 +101,11 @@ type dialects struct {
 	mu    sync.Mutex
 	known map[string]formats.Format // that were met; guarded by mu
 
-	parsers map[string]*formats.Parser // of formats that are read in order
-
 	orphans, forged atomic.Uint64
 }
 
 func (f *LogFormat) dialects() (*dialects, error) {
-	d := &dialects{mapping: f.Mapping, comma: f.Comma, known: map[string]formats.Format{}, parsers: map[string]*formats.Parser{}}
+	d := &dialects{mapping: f.Mapping, comma: f.Comma, known: map[string]formats.Format{}}
 	d.options = formats.Options{Location: f.Location, Year: f.Year, Now: f.Now}
 	if d.options.Now.IsZero() {
 		d.options.Now = time.Now()
@@ -117,8 +115,9 @@ func (f *LogFormat) dialects() (*dialects, error) {
 	return d, err
 }
 
-// of says how a file is read. It is called for one at a time.
-func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
+// of says how a file is read, by its place among the files and its beginning. A
+// chain goes on with it.
+func (d *dialects) of(place int, chain *chain, head []byte) (bulk.Format, error) {
 	format, ok := d.only, d.isOnly
 	if !ok {
 		if format, ok = detect(head); !ok {
@@ -138,21 +137,18 @@ func (d *dialects) of(_ string, head []byte) (bulk.Format, error) {
 		Name:    format.Name,
 		InOrder: !format.Alone(),
 		Skips:   func(err error) bool { return errors.Is(err, formats.ErrSkip) },
-		Begins:  func(head []byte) time.Time { return d.begins(format, head, d.options) },
-	}
-	if next := d.options; next.Year != 0 {
-		next.Year++
-		f.Yearless = !d.begins(format, head, next).Equal(d.begins(format, head, d.options))
 	}
 	if format.Idle(d.options) != nil {
 		f.Idle = func() func([]byte) bool { return format.Idle(d.options) }
 	}
-	f.New = func() bulk.Parser { return &lines{format.NewParser(d.options), d} }
+	options := d.options
+	options.FirstConn = uint64(place)<<connBits + 1
+	f.New = func() bulk.Parser { return &lines{format.NewParser(options), d} }
 	if f.InOrder && format.Name != csvFormat { // A connection may begin in one file and end in the next; a table names its columns in each.
-		if d.parsers[format.Name] == nil {
-			d.parsers[format.Name] = format.NewParser(d.options)
+		if chain.parsers[format.Name] == nil {
+			chain.parsers[format.Name] = format.NewParser(options)
 		}
-		parser := d.parsers[format.Name]
+		parser := chain.parsers[format.Name]
 		f.New = func() bulk.Parser { return &lines{parser, d} }
 	}
 	return f, nil
@@ -220,21 +216,8 @@ func detect(head []byte) (formats.Format, bool) {
 	return formats.Format{}, false
 }
 
-// begins returns the time of the first event in a head.
-func (d *dialects) begins(f formats.Format, head []byte, o formats.Options) (first time.Time) {
-	p := f.NewParser(o)
-	for line := range bytes.Lines(head) {
-		_ = p.Parse(line, func(e *connlog.Event) { // What is malformed is said later.
-			if first.IsZero() {
-				first = e.Time
-			}
-		})
-		if !first.IsZero() {
-			break
-		}
-	}
-	return first
-}
+// connBits are those of the connections of one file.
+const connBits = 44
 
 // lines counts what a parser says of lines that give no event. Connections are
 // numbered by the places of their lines, so all parsers of a run have different
