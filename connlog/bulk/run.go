@@ -10,7 +10,7 @@ import (
 type run struct {
 	ctx     context.Context
 	options *Options
-	free    chan *Batch // all that are neither read, parsed nor folded
+	free    *pile       // all that are neither read, parsed nor folded
 	order   chan *Batch // the others, in the order of reading
 	workers sync.WaitGroup
 
@@ -96,18 +96,15 @@ func (r *Reader) handOver(b *Batch, fold *worker, yield func(*Batch, error) bool
 // begin starts the workers.
 func (r *Reader) begin(ctx context.Context) *run {
 	// Enough that a loop which is slow for a moment, or a worker, delays nobody.
-	batches := 2*r.options.Workers + 1
-	n := &run{
-		ctx: ctx, options: &r.options,
-		free: make(chan *Batch, batches), order: make(chan *Batch, batches),
-	}
+	batches := 6*r.options.Workers + 1
+	n := &run{ctx: ctx, options: &r.options, free: newPile(batches), order: make(chan *Batch, batches)}
 	n.source = source{ctx: ctx, options: &r.options, waiting: r.inOrder(ctx), done: &r.done}
 	for range batches {
 		b := &Batch{parsed: make(chan struct{}, 1)}
 		if r.options.Digest != nil {
 			b.Digest = r.options.Digest()
 		}
-		n.free <- b
+		n.free.put(b)
 	}
 	for range r.options.Workers {
 		n.workers.Go(n.work)
@@ -129,7 +126,8 @@ func (n *run) work() {
 		select {
 		case <-n.ctx.Done():
 			return
-		case b := <-n.free:
+		case <-n.free.some:
+			b := n.free.take()
 			if !n.read(b) {
 				return
 			}
@@ -178,5 +176,5 @@ func (n *run) release(b *Batch) {
 		b.after = nil
 	}
 	b.shrink(n.options.ChunkBytes, n.options.maxEvents())
-	n.free <- b
+	n.free.put(b)
 }

@@ -9,7 +9,7 @@ type Belt struct {
 }
 
 // onBelt are as many notes as are on their way at once.
-const onBelt = 16
+const onBelt = 128
 
 // NewBelt returns a Belt to take, which is called by one goroutine until Close.
 func NewBelt(take func(*Notes)) *Belt {
