@@ -4,14 +4,16 @@ import (
 	"context"
 	"iter"
 	"sync"
+
+	"overstay/internal/pile"
 )
 
 // run is one pass over the inputs.
 type run struct {
 	ctx     context.Context
 	options *Options
-	free    *pile       // all that are neither read, parsed nor folded
-	order   chan *Batch // the others, in the order of reading
+	free    *pile.Pile[*Batch] // all that are neither read, parsed nor folded
+	order   chan *Batch        // the others, in the order of reading
 	workers sync.WaitGroup
 
 	mu     sync.Mutex // whose turn it is to read
@@ -97,14 +99,14 @@ func (r *Reader) handOver(b *Batch, fold *worker, yield func(*Batch, error) bool
 func (r *Reader) begin(ctx context.Context) *run {
 	// Enough that a loop which is slow for a moment, or a worker, delays nobody.
 	batches := 6*r.options.Workers + 1
-	n := &run{ctx: ctx, options: &r.options, free: newPile(batches), order: make(chan *Batch, batches)}
+	n := &run{ctx: ctx, options: &r.options, free: pile.New[*Batch](batches), order: make(chan *Batch, batches)}
 	n.source = source{ctx: ctx, options: &r.options, waiting: r.inOrder(ctx), done: &r.done}
 	for range batches {
 		b := &Batch{parsed: make(chan struct{}, 1)}
 		if r.options.Digest != nil {
 			b.Digest = r.options.Digest()
 		}
-		n.free.put(b)
+		n.free.Put(b)
 	}
 	for range r.options.Workers {
 		n.workers.Go(n.work)
@@ -126,8 +128,8 @@ func (n *run) work() {
 		select {
 		case <-n.ctx.Done():
 			return
-		case <-n.free.some:
-			b := n.free.take()
+		case <-n.free.Some:
+			b := n.free.Take()
 			if !n.read(b) {
 				return
 			}
@@ -176,5 +178,5 @@ func (n *run) release(b *Batch) {
 		b.after = nil
 	}
 	b.shrink(n.options.ChunkBytes, n.options.maxEvents())
-	n.free.put(b)
+	n.free.Put(b)
 }

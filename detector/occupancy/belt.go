@@ -1,10 +1,12 @@
 package occupancy
 
+import "overstay/internal/pile"
+
 // Belt carries notes to whom takes them on another goroutine, in their order.
 // What puts them on it goes on meanwhile.
 type Belt struct {
 	full  chan *Notes
-	free  chan *Notes
+	free  *pile.Pile[*Notes]
 	ended chan struct{}
 }
 
@@ -13,15 +15,15 @@ const onBelt = 128
 
 // NewBelt returns a Belt to take, which is called by one goroutine until Close.
 func NewBelt(take func(*Notes)) *Belt {
-	b := &Belt{full: make(chan *Notes, onBelt), free: make(chan *Notes, onBelt), ended: make(chan struct{})}
+	b := &Belt{full: make(chan *Notes, onBelt), free: pile.New[*Notes](onBelt), ended: make(chan struct{})}
 	for range onBelt {
-		b.free <- new(Notes)
+		b.free.Put(new(Notes))
 	}
 	go func() {
 		defer close(b.ended)
 		for n := range b.full {
 			take(n)
-			b.free <- n
+			b.free.Put(n)
 		}
 	}()
 	return b
@@ -30,7 +32,8 @@ func NewBelt(take func(*Notes)) *Belt {
 // Take puts notes on the belt. They are given back with other contents, which
 // Reset empties.
 func (b *Belt) Take(n *Notes) {
-	other := <-b.free
+	<-b.free.Some
+	other := b.free.Take()
 	*n, *other = *other, *n
 	b.full <- other
 }
@@ -39,10 +42,11 @@ func (b *Belt) Take(n *Notes) {
 func (b *Belt) Wait() {
 	var back [onBelt]*Notes
 	for i := range back {
-		back[i] = <-b.free
+		<-b.free.Some
+		back[i] = b.free.Take()
 	}
 	for _, n := range back {
-		b.free <- n
+		b.free.Put(n)
 	}
 }
 

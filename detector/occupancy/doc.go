@@ -18,7 +18,9 @@
 //	}
 //
 // Other servers tell of a connection when it is over, so its opening lies before
-// the lines above: an [Order] between the two puts notes in their places.
+// the lines above: an [Order] between the two puts notes in their places. There
+// one note of a [connlog.Visit] stands for all events of the connection. A
+// [Belt] has the adding up done on a core of its own.
 //
 // [Timeline] is for a second reading, when it is known whom to show: the pool
 // over time, by those who held it.
