@@ -58,10 +58,17 @@ func (p *Parser) postfixMessage(h *syslogHead) error {
 
 // postfixIdle is true for lines of the programs that deliver mail, and of the
 // queue manager but for those that postfixMessage looks at.
+//
+// Most other lines are smtpd's, and its name stands where the last name stood.
 func (p *Parser) postfixIdle(line []byte) bool {
+	const smtpd = "postfix/smtpd["
+	if end := p.tag + len(smtpd); end <= len(line) && string(line[p.tag:end]) == smtpd {
+		return false
+	}
 	if p.syslog(line) != nil || !isPostfix(p.head.program) {
 		return false
 	}
+	p.tag = cap(line) - cap(p.head.program) // Both end where the text does.
 	slash := bytes.LastIndexByte(p.head.program, '/')
 	switch string(p.head.program[slash+1:]) {
 	case "smtpd", "postscreen", "anvil", "master":
