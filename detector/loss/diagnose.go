@@ -20,6 +20,10 @@ type Question struct {
 	// and Late the part of them that may wait longer, one in a hundred if zero.
 	MaxWait time.Duration `json:"max_wait_ns"`
 	Late    float64       `json:"late"`
+	// Over, if set, is asked before each replay whether nobody waits for the
+	// answer any more. What comes back then soon means nothing. It may be asked
+	// by several goroutines.
+	Over func() bool `json:"-"`
 }
 
 const (
@@ -83,6 +87,7 @@ type Diagnosis struct {
 func (s *System) Diagnose(q Question) Diagnosis {
 	q = q.filled()
 	d := Diagnosis{Question: q, Threads: s.threads, Waited: s.waited(q.MaxWait)}
+	d.Question.Over = nil
 	d.Recorded, d.Others = s.refusals()
 	ban := Change{Without: s.suspects}
 	changes := []Change{{}, ban, {Waiting: NoWait}, {Without: s.suspects, Waiting: NoWait}}
@@ -121,7 +126,7 @@ func (s *System) Diagnose(q Question) Diagnosis {
 			}
 		})
 	}
-	s.each(jobs)
+	s.each(q.Over, jobs)
 
 	d.Needed.Threads = spreadOf(needed)
 	d.Refused = spreadOf(others(outs[0]))
@@ -210,6 +215,6 @@ func (s *System) Averts(c Change, q Question) Averted {
 			with[k] = p.play(c, q.Seed+uint64(k), unbounded)
 		}
 	}
-	s.each(jobs)
+	s.each(q.Over, jobs)
 	return averted(c, without, with)
 }

@@ -72,6 +72,7 @@ func (s *System) Run(c Change, seed uint64) Outcome {
 // player has the memory that a replay needs, to be used for the next one too.
 // It is for one goroutine.
 type player struct {
+	idle   func() bool // Question.Over
 	s      *System
 	out    []bool   // by source: it does not come
 	gone   mark     // who out is to be asked about
@@ -161,6 +162,9 @@ func (p *player) begin(c Change, seed uint64) {
 // play replays the recording, and gives up once more than limit arrivals were
 // refused. Ends come before arrivals of the same time.
 func (p *player) play(c Change, seed, limit uint64) Outcome {
+	if p.idle != nil && p.idle() {
+		return Outcome{}
+	}
 	p.begin(c, seed)
 	p.stretch(0, p.s.first, unbounded)
 	p.now = Outcome{}

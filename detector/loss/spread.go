@@ -58,14 +58,16 @@ func averted(c Change, without, with []Outcome) Averted {
 	return Averted{Change: c, Left: spreadOf(others(with)), Averted: spreadOf(less), Guessed: guessed}
 }
 
-// each does the jobs on as many processors as there are and waits for all.
+// each does the jobs on as many processors as there are and waits for all, which
+// is soon once it is over.
 // Every job writes to a place of its own, so their order is of no matter.
-func (s *System) each(jobs []func(*player)) {
+func (s *System) each(over func() bool, jobs []func(*player)) {
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
 		wait.Go(func() {
 			p := newPlayer(s)
+			p.idle = over
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(jobs) {

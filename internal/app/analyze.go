@@ -345,8 +345,10 @@ func (s *study) told(ctx context.Context) (*Analysis, error) {
 	if a.Pools, a.Unsized, err = in.whole(ctx, pool, s.from, s.to, s.options.Question); err != nil {
 		return a, err
 	}
-	a.Unaccused, err = in.unaccused(a.Read, a.Pools)
-	return a, err
+	if a.Unaccused, err = in.unaccused(a.Read, a.Pools); err != nil {
+		return a, err
+	}
+	return a, ctx.Err()
 }
 
 // pool is the one that counts, empty if all do.

@@ -93,7 +93,11 @@ func (in *inquiry) whole(ctx context.Context, only string, from, to time.Time, q
 			unsized = append(unsized, p.Name)
 			continue
 		}
+		q.Over = func() bool { return ctx.Err() != nil }
 		r, err := in.recorder.Report(s, q)
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -103,6 +103,7 @@ func (e *OutOfRangeError) Error() string { return "the log has nothing of that t
 // ExplainWhy says why clients were refused.
 func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 	w := &Why{}
+	o.Question.Over = func() bool { return ctx.Err() != nil }
 	allowed, waiting, err := cfg.allowList(ctx)
 	if err != nil && o.Logs.Logger != nil {
 		// The log can be explained without it.

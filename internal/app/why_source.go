@@ -62,6 +62,7 @@ const historySteps = 100
 // ExplainSource says what list and log know of a source.
 func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyOptions) (*SourceReport, error) {
 	r := &SourceReport{Source: source}
+	o.Question.Over = func() bool { return ctx.Err() != nil }
 	if err := cfg.withList(ctx, func(list *banlist.List) error { return r.ask(ctx, list) }); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func state(t *testing.T) *app.Config {
 func whyOf(t *testing.T, cfg *app.Config, path string, o app.WhyOptions) (*app.Why, error) {
 	t.Helper()
 	o.Logs.Paths = []string{path}
-	if o.Question == (loss.Question{}) {
+	if o.Question.Seeds == 0 {
 		o.Question = few
 	}
 	return app.ExplainWhy(t.Context(), cfg, o)
