@@ -13,7 +13,8 @@ type worker struct {
 	parser  Parser
 	batch   *Batch
 	emit    func(*connlog.Event)
-	visit   func(*connlog.Visit) // to the batch's digest, which takes them
+	visits  Visits // the batch's digest, if it takes them
+	visit   func(*connlog.Visit)
 }
 
 func newWorker(o *Options) *worker {
@@ -32,7 +33,7 @@ func newWorker(o *Options) *worker {
 	}
 	w.visit = func(v *connlog.Visit) {
 		w.batch.used += v.Events()
-		w.batch.Digest.(Visits).Visit(v)
+		w.visits.Visit(v)
 	}
 	return w
 }
@@ -116,7 +117,7 @@ func (w *worker) parserFor(in *input) Parser {
 // best.
 func (w *worker) parserOf(b *Batch, p Parser) func(line []byte) error {
 	if visitor, ok := p.(Visitor); ok {
-		if _, ok := b.Digest.(Visits); ok {
+		if w.visits, ok = b.Digest.(Visits); ok {
 			return func(line []byte) error { return visitor.Visits(line, w.emit, w.visit) }
 		}
 	}

@@ -40,12 +40,12 @@ type Parser struct {
 	busy, threads int // that the line of an opening tells
 
 	firstConn, nextConn uint64
-	tag int // where the program's name stood in the last line
+	tag                 int // where the program's name stood in the last line
 
-	emit                func(*connlog.Event)
-	event               connlog.Event
-	visits              func(*connlog.Visit) // nil: as events
-	visit               connlog.Visit
+	emit   func(*connlog.Event)
+	event  connlog.Event
+	visits func(*connlog.Visit) // nil: as events
+	visit  connlog.Visit
 }
 
 // Parse gives the events of one line to emit. An event is valid until emit

@@ -48,7 +48,7 @@ func (f *Fold) begun(s *session, n *note) {
 	s.source = f.source(n)
 	p, service, t := f.pools.all[s.pool], f.pools.services[s.service], f.sources.at(s.source)
 	of := f.nets.at(t.net)
-	s.toll, s.unprovenUntil, s.told = p.toll, s.opened, now
+	s.toll, s.unprovenUntil = p.toll, s.opened
 
 	t.load.run(t.crest.open, now, &f.passing)
 	of.load.run(of.crest.open, now, &f.passing)
@@ -56,7 +56,7 @@ func (f *Fold) begun(s *session, n *note) {
 		t.load.value += f.passing.of(n.extra)
 		of.load.value += f.passing.of(n.extra)
 	}
-	f.rise(t, of, service)
+	f.rise(s, t, of, service)
 	p.open++
 	if n.busy > 0 && n.extra == 0 {
 		p.report(n)
@@ -94,10 +94,11 @@ func (t *tally) touch(from, to int64) {
 }
 
 // rise counts one more thread wherever threads are counted.
-func (f *Fold) rise(t *tally, of *net, service *service) {
+func (f *Fold) rise(s *session, t *tally, of *net, service *service) {
 	at := f.journal.now - f.journal.shift
 	if f.clock > 0 {
 		granule := f.granule(f.journal.now)
+		s.granule = granule
 		t.crest.beginIn(granule)
 		of.crest.beginIn(granule)
 		if service.crest.beginIn(granule) {
@@ -121,7 +122,7 @@ func (f *Fold) rise(t *tally, of *net, service *service) {
 // fall counts one less.
 func (f *Fold) fall(s *session, t *tally, of *net, service *service, now int64) {
 	if f.clock > 0 {
-		granule, began := f.granule(now), f.granule(s.told)
+		granule, began := f.granule(now), s.granule
 		t.crest.endIn(granule, began)
 		of.crest.endIn(granule, began)
 		service.crest.endIn(granule, began)
@@ -136,10 +137,14 @@ func (f *Fold) fall(s *session, t *tally, of *net, service *service, now int64) 
 
 // granule is the number of a stamp of a coarse clock.
 func (f *Fold) granule(us int64) int64 {
+	if us == f.stamp {
+		return f.stamped
+	}
 	g := us / f.clock
 	if us < 0 && us%f.clock != 0 {
 		g--
 	}
+	f.stamp, f.stamped = us, g
 	return g
 }
 

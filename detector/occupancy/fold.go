@@ -30,6 +30,8 @@ type Fold struct {
 	address, net connlog.Level
 	only         string
 	clock        int64 // microseconds; 0 if it is fine
+	// The stamp that was asked for last, and its number on that clock.
+	stamp, stamped int64
 
 	journal  journal
 	window   window

@@ -9,7 +9,7 @@ import (
 type session struct {
 	opened        int64   // microseconds
 	unprovenUntil int64   // if it is proven
-	told          int64   // when it began to be counted
+	granule       int64   // of a coarse clock, in which it began to be counted
 	toll          float64 // of its pool when it began
 	source        int32
 	head          uint32 // the last head of a file that named it
