@@ -29,13 +29,19 @@ func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
 		return LogsRead{}, err
 	}
 	defer forget()
-	if err := logs.ahead(ctx); err != nil {
+	gives, known, err := logs.ahead(ctx)
+	if err != nil {
 		return LogsRead{}, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w := &converting{out: bufio.NewWriterSize(out, convertBytes), threads: logs.Format.Threads, several: logs.several(), failed: stop}
-	read, err := logs.once(ctx, reader{number: 1, begin: func(g formats.Gives) { w.gives = g }, files: w.name, event: w.event})
+	begin := func(g formats.Gives) {
+		if w.gives = g; known {
+			w.gives = gives
+		}
+	}
+	read, err := logs.once(ctx, reader{number: 1, begin: begin, files: w.name, event: w.event})
 	if failed := context.Cause(ctx); failed != nil && !errors.Is(failed, context.Canceled) {
 		return read, failed
 	}
@@ -49,19 +55,19 @@ func Convert(ctx context.Context, logs Logs, out io.Writer) (LogsRead, error) {
 }
 
 // ahead reads the logs once to learn what is to be told before its line, if
-// they can be read again.
-func (l Logs) ahead(ctx context.Context) error {
+// they can be read again, and what all of them can tell.
+func (l Logs) ahead(ctx context.Context) (gives formats.Gives, known bool, err error) {
 	if l.onlyOnce() {
-		return nil
+		return gives, false, nil
 	}
 	found := newLongest()
 	quiet := l
 	quiet.Logger = nil // All is said the second time.
 	read, err := quiet.once(ctx, reader{number: 1, long: found})
-	if err == nil {
+	if known = err == nil; known { // What is wrong is said the second time, too.
 		l.memory.learn(&read, found)
 	}
-	return ctx.Err()
+	return read.Gives, known, ctx.Err()
 }
 
 // convertBytes are written at a time.
