@@ -37,6 +37,20 @@ func decayOver(d int64) decay {
 	return decay{seconds: s, m1: min(m, 1), m5: min(h, 1), m15: g}
 }
 
+// decays answers as decayOver does, and keeps its last answer: at a tick nearly
+// all sources ask for the time since the tick before.
+type decays struct {
+	over int64
+	is   decay
+}
+
+func (q *decays) after(d int64) *decay {
+	if d != q.over {
+		q.over, q.is = d, decayOver(d)
+	}
+	return &q.is
+}
+
 // fraction returns 1-e^(-x), of which tiny and small are the first terms, as
 // many as are needed below 1e-4 and 1e-2.
 func fraction(x float64) float64 {
@@ -64,7 +78,7 @@ type load struct {
 }
 
 // run lets the time of d pass with n threads held.
-func (l *load) run(n int, d decay) {
+func (l *load) run(n int, d *decay) {
 	f := float64(n)
 	l.m1 += (f - l.m1) * d.m1
 	l.m5 += (f - l.m5) * d.m5
@@ -89,7 +103,8 @@ func (l *load) add(o load) {
 // microseconds up to now.
 func loadOf(d int64) load {
 	var l load
-	l.run(1, decayOver(d))
+	k := decayOver(d)
+	l.run(1, &k)
 	return l
 }
 
@@ -106,7 +121,7 @@ type rates struct {
 const per15 = 1.0 / 15
 
 // fade lets the time of d pass.
-func (r *rates) fade(d decay) {
+func (r *rates) fade(d *decay) {
 	k, k15 := float32(1-d.m1), float32(1-d.m15)
 	r.opens *= k
 	r.fails *= k

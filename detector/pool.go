@@ -25,6 +25,7 @@ type pool struct {
 	proofs   proofs
 	scans    scans
 	passing  passing
+	decays   decays
 	nets     map[uint64]*net // by nets.keyOf
 }
 
@@ -34,7 +35,7 @@ type scans struct {
 	seconds float64 // that those waited, together
 }
 
-func (c *scans) fade(d decay) {
+func (c *scans) fade(d *decay) {
 	c.m1 *= 1 - d.m1
 	c.seconds *= 1 - d.m1
 }
@@ -52,7 +53,7 @@ func (p *pool) advance(now int64) {
 	if now == p.at {
 		return
 	}
-	d := decayOver(now - p.at)
+	d := p.decays.after(now - p.at)
 	p.load.run(p.open, d)
 	p.refused *= 1 - d.m1
 	p.toll.m1 *= 1 - d.m1

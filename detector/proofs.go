@@ -14,7 +14,7 @@ type proofs struct {
 	took    float64
 }
 
-func (q *proofs) fade(d decay) {
+func (q *proofs) fade(d *decay) {
 	q.m1 *= 1 - d.m1
 	q.m15 *= 1 - d.m15
 }

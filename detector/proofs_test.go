@@ -28,7 +28,8 @@ func TestProofsOfAPool(t *testing.T) {
 			step *= 20
 		}
 		now += step
-		q.fade(decayOver(step))
+		k := decayOver(step)
+		q.fade(&k)
 		q.count()
 		s := 0.2 * math.Exp(2*r.NormFloat64())
 		q.add(s, now)
@@ -74,7 +75,8 @@ func TestProofsFade(t *testing.T) {
 		after time.Duration
 		want  float64
 	}{{0, 2}, {15 * time.Minute, 2}, {time.Hour, 0}} {
-		q.fade(decayOver(c.after.Microseconds()))
+		k := decayOver(c.after.Microseconds())
+		q.fade(&k)
 		if got := q.slow(); got < 0.9*c.want || got > 1.1*c.want {
 			t.Errorf("after %v: %v, want %v", c.after, got, c.want)
 		}

@@ -42,7 +42,7 @@ func (s *source) advance(now int64, p *pool) {
 		s.charge(p, 1)
 		return
 	}
-	d := decayOver(now - s.at)
+	d := p.decays.after(now - s.at)
 	var open, unproven int
 	if s.hold != nil {
 		open, unproven = s.hold.open, s.hold.openUnproven
