@@ -8,18 +8,14 @@ import (
 // judge looks at all rules for a source in its pool, both run up to now.
 func (d *Detector) judge(s *source, p *pool) {
 	d.view = view{now: d.now, s: s, p: p, d: d}
-	s.watch = d.consider(s.watch, &d.rules)
+	d.due = d.rules.due(d.due[:0], &d.view)
+	s.watch = d.consider(s.watch, &d.rules, d.due)
 }
 
-// judgeNet looks at all rules for a net in its pool, both run up to now.
-func (d *Detector) judgeNet(n *net) {
-	d.view = view{now: d.now, n: n, p: n.pool, d: d}
-	n.watch = d.consider(n.watch, &d.netRules)
-}
-
-// consider looks at the rules for what is in view, and returns its watch.
-func (d *Detector) consider(w *watch, p *panel) *watch {
-	holds := p.holding(&d.view)
+// consider looks at the rules of a panel that are due for what is in view, and
+// returns its watch.
+func (d *Detector) consider(w *watch, p *panel, due []*rule) *watch {
+	holds := thatHold(due, &d.view)
 	if holds == 0 {
 		return nil
 	}
@@ -142,19 +138,24 @@ func (d *Detector) tick(at int64) {
 	for _, p := range d.pools.all {
 		if p.open > 0 {
 			p.advance(at)
+			d.view = view{now: at, p: p, d: d}
+			p.due = d.rules.due(p.due[:0], &d.view)
+			p.netDue = d.netRules.due(p.netDue[:0], &d.view)
 		}
 	}
 	// The nets first: who is banned with the net needs no ban of its own.
 	if len(d.netRules.rules) > 0 {
 		for _, n := range d.nets.crowded {
 			d.nets.run(n, at)
-			d.judgeNet(n)
+			d.view = view{now: at, n: n, p: n.pool, d: d}
+			n.watch = d.consider(n.watch, &d.netRules, n.pool.netDue)
 		}
 	}
 	for _, s := range d.table.holders {
 		p := d.pools.all[s.key.pool]
 		s.advance(at, p)
-		d.judge(s, p)
+		d.view = view{now: at, s: s, p: p, d: d}
+		s.watch = d.consider(s.watch, &d.rules, p.due)
 	}
 }
 
@@ -162,6 +163,9 @@ func (d *Detector) tick(at int64) {
 // nothing to look at, and when the log was silent for long, nothing new: the
 // ticks past quiet are skipped, however far a clock has jumped.
 func (d *Detector) tickTo(t int64) {
+	if t < d.ticked+quarter {
+		return
+	}
 	limit := min(t, d.lastLine+d.quiet())
 	for next := d.tickAfter(d.ticked); next <= limit && len(d.table.holders) > 0; next = d.tickAfter(next) {
 		d.tick(next)

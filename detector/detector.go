@@ -68,6 +68,7 @@ type Detector struct {
 	doubt    int64 // until then there are no decisions
 
 	view  view
+	due   []*rule // for what is in view; see panel
 	out   []Decision
 	stats Stats
 }

@@ -36,16 +36,28 @@ func panelOf(all []*rule, net bool) (p panel) {
 	return p
 }
 
-// holding are the rules whose condition holds for what is in view, by bit.
-func (p *panel) holding(v *view) (holds uint64) {
+// due appends the rules that are to be looked at in the pool in view, where the
+// gates say that their conditions may hold.
+func (p *panel) due(rules []*rule, v *view) []*rule {
 	for i, gate := range p.gates {
 		if gate != nil && !gate(v) {
 			continue
 		}
 		for _, r := range p.behind[i] {
-			if r.covers(v.p) && r.when.rest(v) {
-				holds |= r.bit
+			if r.covers(v.p) {
+				rules = append(rules, r)
 			}
+		}
+	}
+	return rules
+}
+
+// thatHold are those of the rules due whose condition holds for what is in view,
+// by bit.
+func thatHold(due []*rule, v *view) (holds uint64) {
+	for _, r := range due {
+		if r.when.rest(v) {
+			holds |= r.bit
 		}
 	}
 	return holds

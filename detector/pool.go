@@ -26,7 +26,9 @@ type pool struct {
 	scans    scans
 	passing  passing
 	decays   decays
-	nets     map[uint64]*net // by nets.keyOf
+
+	due, netDue []*rule         // at this tick, for sources and for nets; see panel
+	nets        map[uint64]*net // by nets.keyOf
 }
 
 // scans are the messages that waited for a scanner.
