@@ -65,6 +65,7 @@ type term struct {
 	literal bool
 	n       float64 // the literal
 	beyond  number  // of max(n, beyond), else nil
+	needs   needs   // of a truth
 }
 
 type compiler struct {
@@ -185,7 +186,7 @@ func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
 	var ok bool
 	switch {
 	case left.truth != nil && right.truth != nil:
-		t, ok = logic(n.Operator, left.truth, right.truth)
+		t, ok = logic(n.Operator, left, right)
 	case left.value != nil && right.value != nil:
 		if t, ok = withLiteral(n.Operator, left, right); ok {
 			break
@@ -207,12 +208,14 @@ func (c *compiler) binary(n *ast.BinaryNode) (term, error) {
 // if x does not decide.
 func isLogic(op string) bool { return op == "&&" || op == "and" || op == "||" || op == "or" }
 
-func logic(op string, x, y verdict) (t term, ok bool) {
-	switch op {
+func logic(op string, left, right term) (t term, ok bool) {
+	switch x, y := left.truth, right.truth; op {
 	case "&&", "and":
 		t.truth = func(v *view) bool { return x(v) && y(v) }
+		t.needs = left.needs.and(right.needs)
 	case "||", "or":
 		t.truth = func(v *view) bool { return x(v) || y(v) }
+		t.needs = left.needs.or(right.needs)
 	case "==":
 		t.truth = func(v *view) bool { return x(v) == y(v) }
 	case "!=":
@@ -230,6 +233,7 @@ func withLiteral(op string, left, right term) (t term, ok bool) {
 	case op == ">=" && right.literal:
 		n := right.n
 		t.truth = func(v *view) bool { return x(v) >= n }
+		t.needs = needs{{x, n}}
 	case op == ">=" && right.beyond != nil:
 		// Mostly the literal decides. What is not a number is no maximum.
 		n, beyond := right.n, right.beyond
@@ -237,6 +241,7 @@ func withLiteral(op string, left, right term) (t term, ok bool) {
 			is := x(v)
 			return is >= n && !(beyond(v) > is)
 		}
+		t.needs = needs{{x, n}}
 	case op == "*" && left.literal:
 		n := left.n
 		t.value = func(v *view) float64 { return n * y(v) }

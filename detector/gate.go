@@ -12,7 +12,7 @@ import (
 // that it is full. It mostly decides, and is looked at once for all of them.
 type panel struct {
 	rules  []*rule
-	gates  []verdict // nil: always open
+	gates  []clause
 	behind [][]*rule // each gate
 }
 
@@ -39,8 +39,8 @@ func panelOf(all []*rule, net bool) (p panel) {
 // due appends the rules that are to be looked at in the pool in view, where the
 // gates say that their conditions may hold.
 func (p *panel) due(rules []*rule, v *view) []*rule {
-	for i, gate := range p.gates {
-		if gate != nil && !gate(v) {
+	for i := range p.gates {
+		if !p.gates[i].holds(v) {
 			continue
 		}
 		for _, r := range p.behind[i] {
@@ -56,7 +56,7 @@ func (p *panel) due(rules []*rule, v *view) []*rule {
 // by bit.
 func thatHold(due []*rule, v *view) (holds uint64) {
 	for _, r := range due {
-		if r.when.rest(v) {
+		if r.when.rest.holds(v) {
 			holds |= r.bit
 		}
 	}
@@ -65,9 +65,9 @@ func thatHold(due []*rule, v *view) (holds uint64) {
 
 // condition is a compiled condition in two parts, which must both be true.
 type condition struct {
-	gate     verdict // about the pool only; nil: there is no such part
+	gate     clause // about the pool only
 	gateText string
-	rest     verdict
+	rest     clause
 }
 
 // conditionOf splits a checked condition into its parts and compiles them.
@@ -88,21 +88,20 @@ func (c *compiler) conditionOf(n ast.Node) (condition, error) {
 			return condition{}, err
 		}
 		if i < split {
-			out.gate = both(t.truth, out.gate)
+			out.gate.with(t)
 			text = append(text, all[i].String())
 		} else {
-			out.rest = both(t.truth, out.rest)
+			out.rest.with(t)
 		}
 	}
 	out.gateText = strings.Join(text, " ")
-	if out.rest == nil {
-		out.rest = func(*view) bool { return true }
-	}
 	return out, nil
 }
 
 // whole is the condition in one.
-func (c *condition) whole() verdict { return both(c.gate, c.rest) }
+func (c *condition) whole() verdict {
+	return func(v *view) bool { return c.gate.holds(v) && c.rest.holds(v) }
+}
 
 // both is x and then y; either may be nil.
 func both(x, y verdict) verdict {

@@ -194,7 +194,7 @@ func TestFarFutureIsQuick(t *testing.T) {
 	}
 	looked := 0
 	d.rules = panelOf([]*rule{{}}, false)
-	d.rules.rules[0].when.rest = func(*view) bool { looked++; return false }
+	d.rules.rules[0].when.rest.truth = func(*view) bool { looked++; return false }
 	e := connlog.Event{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Kind: connlog.Beat, Boot: l.boot, Seq: l.seq + 1}
 	d.Observe(&e)
 	if looked > 600*1000 {
