@@ -42,8 +42,9 @@
 //     it was proven and no line says when, none of it is.
 //   - Proofs and failures of the connection 0 are their address's.
 //
-// Lines that were seen already are ignored, and a clock that was set back goes
-// on from where it was, as for package detector.
+// Lines that were seen already are ignored, and a clock that was set back, or
+// ahead where the server would have written its beat, goes on from where it was,
+// as for package detector.
 //
 // # Peaks
 //

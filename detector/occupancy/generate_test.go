@@ -82,11 +82,19 @@ func (g *generator) held(pool string) (n int) {
 	return n
 }
 
+// quiet lets seconds pass in which nobody comes: the server beats.
+func (g *generator) quiet(seconds int) {
+	for ; seconds > 0; seconds -= 5 {
+		g.now = g.now.Add(time.Duration(min(seconds, 5)) * time.Second)
+		g.write(connlog.Event{Kind: connlog.Beat, Services: services()})
+	}
+}
+
 // step writes a line or a few.
 func (g *generator) step() {
 	g.now = g.now.Add(time.Duration(g.rng.ExpFloat64()*3e6) * time.Microsecond)
 	if g.rng.IntN(50) == 0 {
-		g.now = g.now.Add(time.Duration(g.rng.IntN(200)) * time.Second)
+		g.quiet(g.rng.IntN(200))
 	}
 	if g.flaws && g.rng.IntN(40) == 0 {
 		g.flaw()

@@ -7,13 +7,16 @@ import (
 )
 
 // journal says which lines are new, and what time it is: that of the log, in
-// microseconds, but one that never goes back. It does for each line what
-// package detector does.
+// microseconds, but one that never goes back, and that stands still where a
+// server that wrote its beat was silent for a minute: its clock was set ahead,
+// or its machine stood still. It does for each line what package detector does.
 type journal struct {
 	begun  bool
 	now    int64
 	before int64 // the time of the line before
 	shift  int64 // now is the time of the log plus shift
+	beaten int64 // when the server wrote its beat last; 0: never
+	leaps  bool  // what a clock leaps ahead counts as time
 
 	boot  string
 	seq   uint64   // of the last line
@@ -36,7 +39,9 @@ const (
 
 const (
 	backStep   = 5 * micros // how far a clock may go back and be waited for
-	endedBoots = 64         // how many boots are known to be old
+	leap       = 60 * micros
+	lateBeat   = 15 * micros // a server beats every five seconds
+	endedBoots = 64          // how many boots are known to be old
 )
 
 // enter makes the line the last one. Another boot is entered by another.
@@ -47,7 +52,7 @@ func (j *journal) enter(n *note) turn {
 		}
 		j.broken = j.broken || n.seq != j.seq+1
 	}
-	j.reach(n.at)
+	j.reach(n, n.seq == j.seq+1)
 	j.seq = n.seq
 	if j.reading && (n.kind != connlog.Open || n.extra == 0) {
 		j.reading = false
@@ -80,7 +85,7 @@ func (j *journal) another(n *note, boot string) turn {
 		}
 		j.ended = append(j.ended, j.boot)
 	}
-	j.reach(n.at)
+	j.reach(n, false)
 	j.boot, j.seq, j.reading = boot, n.seq, false
 	return newBoot
 }
@@ -91,9 +96,10 @@ func (j *journal) continued() {
 	j.reading, j.broken = true, false
 }
 
-// reach lets the time pass up to a line.
-func (j *journal) reach(at int64) {
-	t := at + j.shift
+// reach lets the time pass up to a line. Where it follows the one before, which
+// the same server wrote, and none is missing, the time between may be a leap.
+func (j *journal) reach(n *note, follows bool) {
+	t := n.at + j.shift
 	if !j.begun {
 		j.begun, j.now = true, t
 	}
@@ -106,6 +112,15 @@ func (j *journal) reach(at int64) {
 		} else {
 			t = j.now
 		}
+	} else if follows && t-j.now > leap && j.beats() && !j.leaps {
+		skipped := (t - j.now) / micros * micros
+		j.shift -= skipped
+		t -= skipped
 	}
-	j.before, j.now = j.now, t
+	if j.before, j.now = j.now, t; n.kind == connlog.Beat {
+		j.beaten = t
+	}
 }
+
+// beats says whether the server wrote its beat up to the last line.
+func (j *journal) beats() bool { return j.beaten != 0 && j.now-j.beaten <= lateBeat }

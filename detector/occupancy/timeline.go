@@ -36,7 +36,8 @@ type Bucket struct {
 }
 
 // Timeline is the threads over time. What is known only by its close is held,
-// but not part of a peak. It is for one goroutine.
+// but not part of a peak. Where a clock leapt ahead, the time that it left out is
+// shown as the log has it. It is for one goroutine.
 type Timeline struct {
 	only  string
 	shown []shown
@@ -85,7 +86,7 @@ const (
 
 // NewTimeline returns a Timeline of nothing yet.
 func NewTimeline(o TimelineOptions) *Timeline {
-	t := &Timeline{only: o.Service, pools: newPools(o.Threads, o.ThreadsOf), most: min(o.Buckets, mostBuckets)}
+	t := &Timeline{only: o.Service, journal: journal{leaps: true}, pools: newPools(o.Threads, o.ThreadsOf), most: min(o.Buckets, mostBuckets)}
 	if t.most <= 0 {
 		t.most = defaultBuckets
 	}

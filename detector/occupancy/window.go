@@ -5,11 +5,11 @@ func (f *Fold) cross() {
 	w := &f.window
 	at := f.journal.now - f.journal.shift
 	if w.state == before && at >= w.from {
-		w.state, w.begin = within, w.from+f.journal.shift
+		w.state, w.begin = within, max(w.from+f.journal.shift, f.journal.before)
 		f.enterWindow()
 	}
 	if w.state == within && at > w.to {
-		w.end = w.to + f.journal.shift
+		w.end = max(w.to+f.journal.shift, f.journal.before) // It may be in a leap.
 		f.leaveWindow()
 		w.state = after
 	}

@@ -86,11 +86,19 @@ func (h *troubled) client() netip.Addr {
 func (h *troubled) pass() {
 	switch n := h.rng.IntN(50); {
 	case n == 0:
-		h.now = h.now.Add(time.Duration(h.rng.IntN(200)) * time.Second)
+		h.quiet(h.rng.IntN(200))
 	case n == 1:
-		h.now = h.now.Add(time.Minute)
+		h.quiet(60)
 	case n > 12:
 		h.now = h.now.Add(time.Duration(h.rng.ExpFloat64()*3e6) * time.Microsecond)
+	}
+}
+
+// quiet lets seconds pass in which nobody comes: the server beats.
+func (h *troubled) quiet(seconds int) {
+	for ; seconds > 0; seconds -= 5 {
+		h.now = h.now.Add(time.Duration(min(seconds, 5)) * time.Second)
+		h.write(connlog.Event{Kind: connlog.Beat, Services: h.services()})
 	}
 }
 
