@@ -77,7 +77,7 @@ func BenchmarkThree(b *testing.B) {
 	for i := range foreigns {
 		f := &foreigns[i]
 		log := inTemporary(b, f.name+".log")
-		all += f.write(b, log, logSize(200))
+		all += f.write(b, log, logSize(333))
 		ours += fmt.Sprintf("%q analyze --json", program)
 		for _, arg := range f.args {
 			ours += " " + arg
