@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ type Analysis struct {
 
 	// Unexplained says why there is nothing below; Explained if there is.
 	Unexplained Unexplained
-	Policies    []string // by name
+	Policies    []string // that were applied, by name; see LogsRead.LeftOut
 	Decisions   []detector.Decision
 	// Dropped decisions, beyond those that are kept.
 	Dropped int
@@ -174,15 +175,17 @@ func (s *study) pass() int {
 // judged on the way.
 func (s *study) addUp(ctx context.Context) (err error) {
 	once := s.logs.onlyOnce()
-	if once {
-		if s.inquiry, err = s.cfg.newInquiry(false); err != nil {
-			return err
-		}
-	}
 	r := reader{number: s.pass(), begin: s.begin, notes: func(n *occupancy.Notes) { s.fold.Take(n) }}
 	r.event = func(e *connlog.Event, _ where) { s.fold.Observe(e) }
 	if once {
+		if s.inquiry, err = s.cfg.newInquiry(false, formats.Gives{Outcomes: true}); err != nil {
+			return err
+		}
 		r.notes = nil
+		r.begin = func(gives formats.Gives) {
+			s.begin(gives)
+			s.inquiry, _ = s.cfg.newInquiry(false, gives) // It could be made before.
+		}
 		r.event = func(e *connlog.Event, _ where) {
 			s.fold.Observe(e)
 			s.judge(e)
@@ -287,7 +290,7 @@ func (s *study) again(ctx context.Context) (err error) {
 	judged := s.inquiry != nil
 	judge := !judged && (s.options.Decide || s.Unexplained == Explained)
 	if judge {
-		if s.inquiry, err = s.cfg.newInquiry(false); err != nil {
+		if s.inquiry, err = s.cfg.newInquiry(false, s.Read.Gives); err != nil {
 			return err
 		}
 	}
@@ -329,8 +332,11 @@ func (s *study) told(ctx context.Context) (*Analysis, error) {
 	}
 	in := s.inquiry
 	for _, p := range s.cfg.ActivePolicies() {
-		a.Policies = append(a.Policies, p.Name)
+		if !slices.Contains(in.leftOut, p.Name) {
+			a.Policies = append(a.Policies, p.Name)
+		}
 	}
+	a.Read.leave(in.leftOut...)
 	pool := s.pool()
 	for _, d := range in.decisions {
 		if s.wanted(&d) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"overstay/connlog"
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
@@ -59,11 +60,11 @@ func (d *PolicyDiff) Equal() bool {
 func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.Question) (_ *PolicyDiff, err error) {
 	d := &PolicyDiff{}
 	var one, two *inquiry
-	d.Read, err = logs.read(ctx, func() (_ func(*connlog.Event), err error) {
-		if one, err = before.newInquiry(false); err != nil {
+	d.Read, err = logs.read(ctx, func(gives formats.Gives) (_ func(*connlog.Event), err error) {
+		if one, err = before.newInquiry(false, gives); err != nil {
 			return nil, err
 		}
-		if two, err = after.newInquiry(false); err != nil {
+		if two, err = after.newInquiry(false, gives); err != nil {
 			return nil, err
 		}
 		return func(e *connlog.Event) {
@@ -74,6 +75,7 @@ func DiffPolicies(ctx context.Context, before, after *Config, logs Logs, q loss.
 	if err != nil {
 		return nil, err
 	}
+	d.Read.leave(slices.Concat(one.leftOut, two.leftOut)...)
 	d.Dropped = one.dropped + two.dropped
 	d.match(one.decisions, two.decisions)
 	return d, d.averted(ctx, one, two, q)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"overstay/connlog"
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/detector/loss"
@@ -19,6 +20,7 @@ type inquiry struct {
 	recorder  *cause.Recorder
 	decisions []detector.Decision
 	dropped   int
+	leftOut   []string // policies that cannot be applied to the log
 
 	allowed []netip.Prefix // sources that are no suspects whatever they do
 	spared  []netip.Prefix // of these, those that a policy found
@@ -29,18 +31,21 @@ type inquiry struct {
 // one that suspects everybody.
 const maxDecisions = 100_000
 
-// newInquiry returns an inquiry with the policies in force. With somebody set
-// and no policy in force, the built-in ones name the suspects.
-func (c *Config) newInquiry(somebody bool) (*inquiry, error) {
+// newInquiry returns an inquiry with those of the policies in force that can be
+// applied to logs that tell so much. With somebody set and no policy in force,
+// the built-in ones name the suspects.
+func (c *Config) newInquiry(somebody bool, gives formats.Gives) (*inquiry, error) {
 	o := c.detectorOptions()
 	if somebody && len(o.Policies) == 0 {
 		o.Policies = detector.DefaultPolicies()
 	}
+	var leftOut []string
+	o.Policies, leftOut = sighted(o.Policies, gives)
 	det, err := detector.New(o)
 	if err != nil {
 		return nil, err
 	}
-	return &inquiry{detector: det, recorder: cause.New(cause.Options{})}, nil
+	return &inquiry{detector: det, recorder: cause.New(cause.Options{}), leftOut: leftOut}, nil
 }
 
 // observe takes in one line of the log.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"overstay/connlog/formats"
 	"overstay/detector/loss"
 	"overstay/internal/traffic"
 )
@@ -27,7 +28,7 @@ func (c *endsAfter) Err() error {
 // TestReplaysAreInterrupted ends them with the context, however many there are
 // to be.
 func TestReplaysAreInterrupted(t *testing.T) {
-	in, err := Default().newInquiry(false)
+	in, err := Default().newInquiry(false, formats.Gives{Outcomes: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,11 +67,14 @@ type reader struct {
 	long  *longest // if not nil, is told of long connections
 }
 
+// judging makes what judges a log that tells so much.
+type judging func(formats.Gives) (func(*connlog.Event), error)
+
 // read hands over every event of the logs to what begin makes before the first
 // one, and makes anew if the logs are read again. A file that cannot be read is
 // said in the result and ends nothing; the error is that of a log without
 // events, or of begin.
-func (l Logs) read(ctx context.Context, begin func() (func(*connlog.Event), error)) (read LogsRead, err error) {
+func (l Logs) read(ctx context.Context, begin judging) (read LogsRead, err error) {
 	l, forget, err := l.kept(false)
 	if err != nil {
 		return read, err
@@ -83,8 +86,8 @@ func (l Logs) read(ctx context.Context, begin func() (func(*connlog.Event), erro
 	var failed error
 	read, err = l.pass(ctx, reader{
 		number: 1,
-		begin: func(formats.Gives) {
-			if event, failed = begin(); failed != nil {
+		begin: func(gives formats.Gives) {
+			if event, failed = begin(gives); failed != nil {
 				event = func(*connlog.Event) {}
 				stop()
 			}

@@ -81,6 +81,7 @@ func (d *dialects) look(h *head, text []byte) {
 			return
 		}
 	}
+	d.met(format, text) // What all files can tell together is asked for before the last is begun.
 	h.native = format.Name == bulk.Native
 	h.begins = begins(format, text, d.options, h)
 	if next := d.options; next.Year != 0 {

@@ -33,6 +33,10 @@ type LogsRead struct {
 	// Gives is what all of the files can tell.
 	Gives formats.Gives `json:"-"`
 
+	// LeftOut are policies that were not applied: they ask what came of
+	// connections, and the logs do not tell.
+	LeftOut []string `json:"policies_left_out,omitempty"`
+
 	err error // of those files
 }
 

@@ -111,8 +111,8 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 	}
 	w.Waiting = waiting
 	var in *inquiry
-	w.Read, err = cfg.readFor(ctx, o, func() (_ func(*connlog.Event), err error) {
-		if in, err = cfg.newInquiry(true); err != nil {
+	w.Read, err = cfg.readFor(ctx, o, func(gives formats.Gives) (_ func(*connlog.Event), err error) {
+		if in, err = cfg.newInquiry(true, gives); err != nil {
 			return nil, err
 		}
 		in.allowed = allowed
@@ -121,6 +121,7 @@ func ExplainWhy(ctx context.Context, cfg *Config, o WhyOptions) (*Why, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.Read.leave(in.leftOut...)
 	pools, err := in.poolsNamed(o.Pool)
 	if err != nil {
 		return nil, err
@@ -241,11 +242,11 @@ func (o WhyOptions) inOrder(from, to time.Time) error {
 const leadIn = 15 * time.Minute
 
 // readFor reads the logs that are named, or reads the configuration's back.
-func (c *Config) readFor(ctx context.Context, o WhyOptions, begin func() (func(*connlog.Event), error)) (LogsRead, error) {
+func (c *Config) readFor(ctx context.Context, o WhyOptions, begin judging) (LogsRead, error) {
 	if len(o.Logs.Paths) > 0 {
 		return o.Logs.read(ctx, begin)
 	}
-	event, err := begin()
+	event, err := begin(formats.Gives{Opens: true, Durations: true, Outcomes: true, Refusals: true})
 	if err != nil {
 		return LogsRead{}, err
 	}

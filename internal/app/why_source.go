@@ -11,6 +11,7 @@ import (
 
 	"overstay/banlist"
 	"overstay/connlog"
+	"overstay/connlog/formats"
 	"overstay/detector"
 	"overstay/detector/cause"
 	"overstay/internal/guard"
@@ -80,8 +81,8 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	var in *inquiry
 	var seen *sighting
 	var err error
-	r.Read, err = cfg.readFor(ctx, o, func() (_ func(*connlog.Event), err error) {
-		if in, err = cfg.newInquiry(false); err != nil {
+	r.Read, err = cfg.readFor(ctx, o, func(gives formats.Gives) (_ func(*connlog.Event), err error) {
+		if in, err = cfg.newInquiry(false, gives); err != nil {
 			return nil, err
 		}
 		in.only, seen = source, newSighting(source)
@@ -93,6 +94,7 @@ func ExplainSource(ctx context.Context, cfg *Config, source netip.Prefix, o WhyO
 	if err != nil {
 		return nil, err
 	}
+	r.Read.leave(in.leftOut...)
 	r.Seen = seen.end()
 	r.place(in.detector)
 	r.Decisions = slices.DeleteFunc(in.decisions, func(d detector.Decision) bool { return !d.Source.Overlaps(source) })
