@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"overstay/detector/occupancy"
 	"overstay/internal/app"
 )
 
@@ -59,7 +60,10 @@ func TestConnectionLogsThatOverlap(t *testing.T) {
 				t.Errorf("the files: %+v", a.Read.Each)
 			}
 			alone := analyze(t, app.Default(), first)
-			if same := asJSON(t, alone.Occupancy) == asJSON(t, a.Occupancy); same != c.sameRest {
+			sums := func(r *occupancy.Report) string {
+				return fmt.Sprint(r.From, r.To, r.Connections, r.Sources, r.ThreadTime, r.OpenAtEnd, r.Full)
+			}
+			if same := sums(alone.Occupancy) == sums(a.Occupancy); same != c.sameRest {
 				t.Errorf("the figures are those of the first alone: %t", same)
 			}
 		})
