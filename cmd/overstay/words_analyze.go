@@ -63,9 +63,6 @@ func (u *ui) judged(a *app.Analysis, most int) {
 	}
 	u.print("")
 	u.paragraph("Policies  ", "          ", "%s", listText(a.Policies, 0))
-	if !a.Gives().Outcomes {
-		u.paragraph("          ", "          ", "%s", noOutcomesText)
-	}
 	u.decisions(a.Decisions, most)
 	if a.Dropped > 0 {
 		u.print("  and %d decisions that were not kept", a.Dropped)
@@ -85,9 +82,6 @@ func (u *ui) judged(a *app.Analysis, most int) {
 		u.hint("%s", approvedText)
 	}
 }
-
-// noOutcomesText says what policies make of a log that tells of no outcomes.
-const noOutcomesText = "This log does not tell what came of a connection, so to policies all are unproven: they find more than on a log that tells."
 
 // approvedText says what is assumed of suggestions.
 const approvedText = "What suggestions avert is counted as if each had been approved at once."

@@ -297,10 +297,13 @@ func unreadText(r *app.LogsRead) []string {
 		all = append(all, fmt.Sprintf("%d of these: two addresses in a line, either of which a stranger may have written.", r.Forged))
 	}
 	if r.Late > 0 {
-		all = append(all, count(r.Late, "event", "events")+" taken at a later time: too far behind the lines around. Logs of several servers are better read apart.")
+		all = append(all, count(r.Late, "event", "events")+" taken at a later time: too far behind the lines around.")
 	}
 	if r.Newer > 0 {
 		all = append(all, count(r.Newer, "line", "lines")+" skipped: of a newer version of overstay.")
+	}
+	if len(r.LeftOut) > 0 {
+		all = append(all, "Not applied, since this log does not tell what came of connections: "+listText(r.LeftOut, 0)+".")
 	}
 	if n := len(r.Unreadable); n > 0 {
 		all = append(all, fmt.Sprintf("%d of %s could not be read, or not to the end; this is from the rest.", n, count(r.Files, "file", "files")))

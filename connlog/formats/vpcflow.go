@@ -15,7 +15,7 @@ func vpcFlowFormat() Format {
 		Name:    "aws-vpc",
 		Meaning: "AWS VPC flow logs, version 2",
 		Gives: Gives{Opens: true, Durations: true, Clock: time.Second,
-			Note: "a long connection is several, and none is proven: what asks for unproven ones sees everybody"},
+			Note: "a long connection is several, and none is proven; what was rejected is left out"},
 		read: (*Parser).vpcFlow,
 	}
 }
