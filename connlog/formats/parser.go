@@ -17,6 +17,7 @@ type Parser struct {
 
 	stamps stamps
 	head   syslogHead
+	host   []byte // that the last head of syslog named, between blanks
 	words  words
 	keys   keys
 	name   []byte // of a service, as it is put together

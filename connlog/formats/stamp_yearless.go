@@ -43,6 +43,20 @@ func (s *stamps) syslog(b []byte) (at int64, n int, err error) {
 	return (s.classic.begin+int64(sec))*second + micros, length + digits, nil
 }
 
+// sameMinute reads a stamp of RFC 3164 that is of the minute of the last one,
+// has no fraction, and is followed by a blank, with which rest begins.
+func (s *stamps) sameMinute(b []byte) (at int64, rest []byte, ok bool) {
+	const length = len("Nov 23 12:35:16")
+	if len(b) <= length || b[12] != ':' || b[length] != ' ' || !s.classic.knows(b[:12]) {
+		return 0, nil, false
+	}
+	sec := two(b[13:])
+	if sec < 0 || sec > 60 || s.classic.text[0] == 0 {
+		return 0, nil, false
+	}
+	return (s.classic.begin + int64(sec)) * second, b[length:], true
+}
+
 // yearless finds the year of a date that has none.
 func (s *stamps) yearless(m time.Month, day, hour, min int) (time.Time, error) {
 	if m < time.January || m > time.December || day < 1 || day > 31 || hour < 0 || hour > 23 || min < 0 || min > 59 {

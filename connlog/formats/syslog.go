@@ -19,6 +19,12 @@ type syslogHead struct {
 // RFC 3339, and RFC 5424, each with or without a priority before it. A line
 // that a program wrote itself, without host and name, has an empty program.
 func (p *Parser) syslog(b []byte) error {
+	if at, rest, ok := p.stamps.sameMinute(b); ok {
+		if n := len(p.host); len(rest) > n && string(rest[:n]) == string(p.host) && n > 0 {
+			p.head = syslogHead{at: at, host: rest[1 : n-1]}
+			return p.head.named(rest[n:])
+		}
+	}
 	b = withoutPriority(b)
 	versioned := len(b) > 2 && b[0] == '1' && b[1] == ' '
 	if versioned {
@@ -39,7 +45,12 @@ func (p *Parser) syslog(b []byte) error {
 	if versioned {
 		return p.head.structured(b)
 	}
-	return p.head.tagged(b)
+	err = p.head.tagged(b)
+	p.host = append(append(append(p.host[:0], ' '), p.head.host...), ' ')
+	if len(p.head.host) == 0 {
+		p.host = p.host[:0]
+	}
+	return err
 }
 
 // withoutPriority cuts <38> off.
@@ -93,22 +104,29 @@ func (h *syslogHead) tagged(b []byte) error {
 	for len(b) > 0 && b[0] == ' ' { // a host that was empty
 		b = b[1:]
 	}
-	for range 2 {
-		word, rest, ok := cutByte(b, ' ')
-		n := len(word)
-		if n > 1 && word[n-1] == ':' {
-			h.name(word[:n-1])
-			h.message = rest
-			return nil
-		}
-		if n > 2 && word[0] == '[' && word[n-1] == ']' { // Metalog
-			h.program, h.message = word[1:n-1], rest
-			return nil
-		}
-		if !ok {
-			break
-		}
-		h.host, b = word, rest
+	if h.named(b) == nil {
+		return nil
+	}
+	var ok bool
+	if h.host, b, ok = cutByte(b, ' '); !ok {
+		h.host = nil
+		return ErrForeign
+	}
+	return h.named(b)
+}
+
+// named reads program[process]: message.
+func (h *syslogHead) named(b []byte) error {
+	word, rest, _ := cutByte(b, ' ')
+	n := len(word)
+	if n > 1 && word[n-1] == ':' {
+		h.name(word[:n-1])
+		h.message = rest
+		return nil
+	}
+	if n > 2 && word[0] == '[' && word[n-1] == ']' { // Metalog
+		h.program, h.message = word[1:n-1], rest
+		return nil
 	}
 	return ErrForeign // syslogd 1.4.1: restart.
 }

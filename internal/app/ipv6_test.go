@@ -80,20 +80,23 @@ func TestIPv6HoldersOfOneHost(t *testing.T) {
 	six := netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::1"), port).String()
 	four := netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), port).String()
 
-	var held []net.Conn
-	for i := range least {
-		held = append(held, dialTo(t, six, fmt.Sprintf("2001:db8:bad:7::%x", 1+i*977)))
+	holders := func(address string, from func(i int) string) {
+		var held []net.Conn
+		for i := range least {
+			c, err := tryDialTo(t, address, from(i))
+			if err != nil && i < least-1 { // The last one may be cut off at once.
+				t.Fatal(err)
+			}
+			if err == nil {
+				held = append(held, c)
+			}
+		}
+		for _, c := range held {
+			isClosed(t, c)
+		}
 	}
-	for _, c := range held {
-		isClosed(t, c)
-	}
-	held = nil
-	for range least {
-		held = append(held, dialTo(t, four, "198.51.100.9"))
-	}
-	for _, c := range held {
-		isClosed(t, c)
-	}
+	holders(six, func(i int) string { return fmt.Sprintf("2001:db8:bad:7::%x", 1+i*977) })
+	holders(four, func(int) string { return "198.51.100.9" })
 
 	for from, want := range map[string]string{
 		"2001:db8:bad:7:1:2:3:4": "403", // the same host
@@ -124,15 +127,14 @@ func TestIPv6HoldersOfOneHost(t *testing.T) {
 	}
 }
 
-func dialTo(t *testing.T, address, from string) net.Conn {
-	t.Helper()
+// tryDialTo connects from an address. The server may cut the connection at once.
+func tryDialTo(t testing.TB, address, from string) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}
 	c, err := d.DialContext(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { _ = c.Close() })
 	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return c, err
 }
 
 // statusOf asks for /healthz and returns the three digits of the answer. A
@@ -140,21 +142,29 @@ func dialTo(t *testing.T, address, from string) net.Conn {
 // not always enough for a machine that does other things.
 func statusOf(t *testing.T, address, from string) string {
 	t.Helper()
-	var err error
 	for range 5 {
-		c := dialTo(t, address, from)
-		answer := make([]byte, 12)
-		if _, err = fmt.Fprintf(c, "GET /healthz HTTP/1.0\r\n\r\n"); err == nil {
-			err = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-		}
+		status, err := tryStatusOf(t, address, from)
 		if err == nil {
-			_, err = io.ReadFull(c, answer)
-		}
-		if err == nil {
-			return string(answer[9:12])
+			return status
 		}
 		t.Logf("%s: %v", from, err)
 	}
-	t.Fatalf("%s: %v", from, err)
+	t.Fatalf("%s was not answered", from)
 	return ""
+}
+
+func tryStatusOf(t *testing.T, address, from string) (string, error) {
+	c, err := tryDialTo(t, address, from)
+	if err != nil {
+		return "", err
+	}
+	if _, err := fmt.Fprintf(c, "GET /healthz HTTP/1.0\r\n\r\n"); err != nil {
+		return "", err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return "", err
+	}
+	answer := make([]byte, 12)
+	_, err = io.ReadFull(c, answer)
+	return string(answer[9:12]), err
 }

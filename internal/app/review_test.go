@@ -36,12 +36,7 @@ func (r *running) dial(source string) net.Conn {
 
 // tryDial is dial where the server may cut the connection at once.
 func (r *running) tryDial(source string) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
-	c, err := d.DialContext(r.t.Context(), "tcp", r.address["www"].String())
-	if err == nil {
-		r.t.Cleanup(func() { _ = c.Close() })
-	}
-	return c, err
+	return tryDialTo(r.t, r.address["www"].String(), source)
 }
 
 // isClosed waits until the other side has closed c.
